@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "codec.hpp"
+
+#include <mutex>
+#include <set>
+
+#include "codec_metadata.hpp"
+#include "ipc0cp/error.hpp"
+#include "ipc0cp/plain_data.hpp"
+#include "log_internal.hpp"
+#include "objects_internal.hpp"
+
+namespace ipc0cp::codec {
+namespace {
+
+/// One warning per type, and not for ever if a hostile peer makes up new ones.
+void warn_unknown(const std::string& type) {
+  constexpr std::size_t kMostWarnings = 256;
+  static std::mutex mutex;
+  static auto* const warned = new std::set<std::string>;  // Never destroyed: threads may outlive it.
+  {
+    const std::lock_guard lock(mutex);
+    if (warned->size() >= kMostWarnings || !warned->insert(type).second) return;
+  }
+  log(LogLevel::warning, "no deserializer for messages of type \"" + type.substr(0, 100) +
+                             "\": they arrive as BytesData with their metadata; "
+                             "TypeRegistry::register_type adds one");
+}
+
+std::unique_ptr<SerializableObject> decode_json(const Payload& payload) {
+  auto object = std::make_unique<JsonData>(payload);
+  if (object->is_null()) {
+    throw Error(ErrorCode::corrupt_payload,
+                "a json message is null, which alone would mean end of stream");
+  }
+  return object;
+}
+
+std::unique_ptr<SerializableObject> decode_array(const PreparedMetadata& prepared,
+                                                 const Payload& payload) {
+  const std::size_t needed = prepared.array->payload_bytes;
+  if (payload.bytes.size() != needed) {
+    throw Error(ErrorCode::corrupt_payload,
+                "an ndarray with metadata " + prepared.array->metadata_json.substr(0, 200) +
+                    " has " + std::to_string(needed) + " bytes, its payload " +
+                    std::to_string(payload.bytes.size()));
+  }
+  return ArrayAccess::view(prepared.array, payload);
+}
+
+std::unique_ptr<SerializableObject> decode_user(const PreparedMetadata& prepared,
+                                                const Payload& payload) {
+  auto object = (*prepared.deserializer)(prepared.values, payload);
+  if (object == nullptr) {
+    throw Error(ErrorCode::invalid_argument,
+                "the deserializer registered for \"" + prepared.type + "\" returned no object");
+  }
+  return object;
+}
+
+}  // namespace
+
+Prepared MetadataCache::find(std::string_view metadata_json) {
+  const std::uint64_t generation = TypeRegistry::instance().generation();
+  if (generation != generation_) {
+    entries_ = {};
+    generation_ = generation;
+  }
+  for (const Entry& entry : entries_) {
+    if (entry.prepared != nullptr && entry.text == metadata_json) return entry.prepared;
+  }
+  Prepared prepared = prepare(metadata_json);
+  if (metadata_json.size() <= kLongestText) {
+    entries_[next_] = {std::string(metadata_json), prepared};
+    next_ = (next_ + 1) % kEntries;
+  }
+  return prepared;
+}
+
+MetadataCache& thread_cache() noexcept {
+  thread_local MetadataCache cache;
+  return cache;
+}
+
+std::unique_ptr<SerializableObject> decode(const Prepared& prepared, const Payload& payload) {
+  switch (prepared->kind) {
+    case Kind::bytes:
+      return std::make_unique<BytesData>(payload, prepared->metadata_json);
+    case Kind::text:
+      return std::make_unique<TextData>(payload);
+    case Kind::json:
+      return decode_json(payload);
+    case Kind::ndarray:
+      return decode_array(*prepared, payload);
+    case Kind::user:
+      return decode_user(*prepared, payload);
+    case Kind::unknown:
+      break;
+  }
+  warn_unknown(prepared->type);
+  return std::make_unique<BytesData>(payload, prepared->metadata_json);
+}
+
+std::unique_ptr<SerializableObject> decode(std::string_view metadata_json,
+                                           const Payload& payload) {
+  return decode(thread_cache().find(metadata_json), payload);
+}
+
+bool keeps_payload(const PreparedMetadata& prepared, std::size_t payload_bytes) noexcept {
+  const bool is_text = prepared.kind == Kind::text || prepared.kind == Kind::json;
+  return !is_text || payload_bytes > kLongestCopiedText;
+}
+
+std::unique_ptr<SerializableObject> decode_built_in(const TypeRegistry::Metadata& metadata,
+                                                    const Payload& payload) {
+  return decode(prepare_built_in(metadata_text(metadata)), payload);
+}
+
+}  // namespace ipc0cp::codec

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// The consumer's pop of objects: pop_raw plus the codec.
+#include <optional>
+#include <utility>
+
+#include "codec.hpp"
+#include "ipc0cp/error.hpp"
+#include "ipc0cp/ring_buffer.hpp"
+
+namespace ipc0cp {
+namespace {
+
+std::optional<RingBufferObject> to_object(std::optional<Message> message) {
+  if (!message) return std::nullopt;
+  RingBufferObject object;
+  object.id = message->id();
+  object.deliveries = message->deliveries();
+  object.metadata_json = message->metadata();
+  if (object.metadata_json.empty()) object.metadata_json = R"({"type":"bytes","version":"1.0"})";
+  // Held here, not only in the cache: a registered deserializer may pop from another ring.
+  const codec::Prepared prepared = codec::thread_cache().find(object.metadata_json);
+  if (codec::keeps_payload(*prepared, message->payload().size())) {
+    object.data = codec::decode(prepared, std::move(*message).share());
+  } else {
+    object.data = codec::decode(prepared, Payload{message->payload(), nullptr});
+  }
+  return object;
+}
+
+}  // namespace
+
+std::optional<RingBufferObject> SharedRingBufferConsumer::pop(Timeout timeout) {
+  return to_object(pop_raw(timeout));
+}
+
+std::optional<RingBufferObject> SharedRingBufferConsumer::try_pop() {
+  return to_object(try_pop_raw());
+}
+
+void RingBufferObject::throw_wrong_type(std::string_view wanted) const {
+  const std::string found = data == nullptr ? "nothing" : std::string(data->type_name());
+  throw Error(ErrorCode::unsupported_type, "the message holds an object of type \"" + found +
+                                               "\", not \"" + std::string(wanted) +
+                                               "\"; its metadata: " + metadata_json.substr(0, 200));
+}
+
+}  // namespace ipc0cp
