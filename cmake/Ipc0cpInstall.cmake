@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+# `cmake --install`: the library, its headers, a CMake package and a pkg-config file.
+include(GNUInstallDirs)
+include(CMakePackageConfigHelpers)
+
+set(package_directory ${CMAKE_INSTALL_LIBDIR}/cmake/ipc0cp)
+set(package_build_directory ${CMAKE_CURRENT_BINARY_DIR}/package)
+
+# ipc0cp::json has a file of its own because only its users need nlohmann_json.
+install(TARGETS ipc0cp EXPORT ipc0cpTargets)
+install(TARGETS ipc0cp_json EXPORT ipc0cpJsonTargets)
+install(EXPORT ipc0cpTargets NAMESPACE ipc0cp:: DESTINATION ${package_directory})
+install(EXPORT ipc0cpJsonTargets NAMESPACE ipc0cp:: DESTINATION ${package_directory})
+install(DIRECTORY include/ipc0cp DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+
+configure_package_config_file(cmake/ipc0cpConfig.cmake.in
+  ${package_build_directory}/ipc0cpConfig.cmake INSTALL_DESTINATION ${package_directory})
+write_basic_package_version_file(${package_build_directory}/ipc0cpConfigVersion.cmake
+  COMPATIBILITY SameMinorVersion)
+install(FILES
+  ${package_build_directory}/ipc0cpConfig.cmake
+  ${package_build_directory}/ipc0cpConfigVersion.cmake
+  DESTINATION ${package_directory})
+
+# A static library leaves the C++ runtime and threads to whoever links it.
+set(pkg_config_static_libraries "")
+if(NOT BUILD_SHARED_LIBS)
+  set(pkg_config_static_libraries " -lstdc++ -pthread")
+endif()
+configure_file(cmake/ipc0cp.pc.in ${package_build_directory}/ipc0cp.pc @ONLY)
+install(FILES ${package_build_directory}/ipc0cp.pc
+  DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

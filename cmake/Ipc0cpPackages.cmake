@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: Apache-2.0
+# System packages, looked for together so that one error names all that are missing.
+set(missing_packages "")
+find_package(nlohmann_json 3.11 QUIET)
+if(NOT nlohmann_json_FOUND)
+  list(APPEND missing_packages nlohmann-json3-dev)
+endif()
+if(IPC0CP_TESTS)
+  find_package(GTest QUIET)
+  if(NOT GTest_FOUND)
+    list(APPEND missing_packages libgtest-dev)
+  endif()
+endif()
+if(missing_packages)
+  list(JOIN missing_packages " " missing_packages)
+  message(FATAL_ERROR "ipc0cp: missing system packages: ${missing_packages}\n"
+    "On Debian and Ubuntu: apt-get install ${missing_packages}")
+endif()
