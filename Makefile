@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+# Common chores; each does its own set-up. `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+# Targets share build/ and .venv, and each already uses all cores.
+.NOTPARALLEL:
+.PHONY: help build test-cpp test-py test demo bench lint clean
+
+PYTHON ?= python3
+JOBS ?= $(shell nproc)
+VENV := .venv
+VENV_PYTHON := $(VENV)/bin/python
+
+help:  ## list all targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build:  ## configure + build C++
+	$(PYTHON) scripts/system_packages.py cpp
+	cmake --preset release
+	cmake --build --preset release -j $(JOBS)
+
+test-cpp: build  ## build + run ctest
+	ctest --preset release -j $(JOBS)
+
+test-py: build $(VENV)  ## install dev deps + run pytest
+	$(VENV_PYTHON) -m pip install -q -e ".[dev]"
+	$(VENV_PYTHON) -m pytest
+
+test:  ## everything: both suites, sanitizers, style, README blocks, examples, install
+	$(PYTHON) scripts/system_packages.py cpp python lint install
+	$(PYTHON) scripts/run_tests.py --jobs $(JOBS)
+
+demo: $(VENV)  ## stream photographs through C++ workers, one of which gets killed
+	$(PYTHON) scripts/system_packages.py cpp
+	cmake -S . -B build -DCMAKE_BUILD_TYPE=Release -DIPC0CP_EXAMPLES=ON
+	cmake --build build -j $(JOBS) --target demo_programs
+	$(VENV_PYTHON) -m pip install -q -e ".[demo]"
+	$(VENV_PYTHON) examples/demo/run_demo.py $(DEMO_OPTIONS)
+
+bench: build $(VENV)  ## measure against pipes and multiprocessing.Queue
+	$(VENV_PYTHON) -m pip install -q -e .
+	$(VENV_PYTHON) benchmarks/run_benchmark.py $(BENCH_OPTIONS)
+
+lint: $(VENV)  ## style checks only
+	$(PYTHON) scripts/system_packages.py cpp lint
+	cmake --preset release
+	$(VENV_PYTHON) -m pip install -q -e ".[dev]"
+	$(VENV_PYTHON) scripts/check_style.py --jobs $(JOBS)
+
+clean:  ## remove build/, .venv and caches
+	rm -rf build $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +
+
+$(VENV):
+	$(PYTHON) scripts/system_packages.py python
+	$(PYTHON) -m venv $(VENV)
