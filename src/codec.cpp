@@ -17,7 +17,8 @@ namespace {
 void warn_unknown(const std::string& type) {
   constexpr std::size_t kMostWarnings = 256;
   static std::mutex mutex;
-  static auto* const warned = new std::set<std::string>;  // Never destroyed: threads may outlive it.
+  // Never destroyed: threads may still pop while the program exits.
+  static auto* const warned = new std::set<std::string>;
   {
     const std::lock_guard lock(mutex);
     if (warned->size() >= kMostWarnings || !warned->insert(type).second) return;

@@ -142,7 +142,7 @@ class IPC0CP_EXPORT NumpyArray final : public SerializableObject {
   void check_values() const {
     static_assert(!detail::dtype_of<T>().empty() ||
                       (std::is_class_v<T> && std::is_trivially_copyable_v<T>),
-                  "values<T>: T is an arithmetic type, std::complex, or a trivially copyable class");
+                  "values<T>: T is arithmetic, std::complex, or a trivially copyable class");
     check_item(detail::dtype_of<T>(), sizeof(T), alignof(T));
   }
   void check_item(std::string_view dtype, std::size_t item_bytes, std::size_t alignment) const;

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// JsonData to and from nlohmann::json. Opt-in: needs nlohmann/json, target ipc0cp::json.
+#pragma once
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "ipc0cp/error.hpp"
+#include "ipc0cp/plain_data.hpp"
+
+namespace ipc0cp {
+
+namespace detail {
+
+/// Refuses what nlohmann::json would write as something else: NaN and infinities become null,
+/// binary values become objects.
+template <class Json>
+void check_exact(const Json& value) {
+  if (value.is_number_float() && !std::isfinite(value.template get<double>())) {
+    throw Error(ErrorCode::unsupported_type, "JSON has no NaN and no infinities");
+  }
+  if (value.is_binary() || value.is_discarded()) {
+    throw Error(ErrorCode::unsupported_type, "JSON has no binary values");
+  }
+  if (!value.is_structured()) return;
+  for (const auto& item : value) check_exact(item);
+}
+
+template <class Json>
+JsonData from_json_value(const Json& value) {
+  check_exact(value);
+  try {
+    return JsonData(value.dump());
+  } catch (const nlohmann::json::exception& error) {  // A string that is not UTF-8.
+    throw Error(ErrorCode::unsupported_type, error.what());
+  }
+}
+
+}  // namespace detail
+
+/// The value; keys of objects come sorted, as nlohmann::json keeps them.
+inline nlohmann::json to_json(const JsonData& data) { return nlohmann::json::parse(data.text()); }
+
+/// The value with the keys of objects in their order; slow for objects of many keys.
+inline nlohmann::ordered_json to_ordered_json(const JsonData& data) {
+  return nlohmann::ordered_json::parse(data.text());
+}
+
+/// @throws Error (unsupported_type) for values JSON does not have, and over 512 levels.
+inline JsonData from_json(const nlohmann::json& value) { return detail::from_json_value(value); }
+/// The same, keys in their order.
+inline JsonData from_ordered_json(const nlohmann::ordered_json& value) {
+  return detail::from_json_value(value);
+}
+
+}  // namespace ipc0cp
