@@ -16,7 +16,7 @@ help:  ## list all targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build:  ## configure + build C++
-	$(PYTHON) scripts/system_packages.py cpp
+	$(PYTHON) scripts/system_packages.py cpp tests
 	cmake --preset release
 	cmake --build --preset release -j $(JOBS)
 
@@ -28,7 +28,7 @@ test-py: build $(VENV)  ## install dev deps + run pytest
 	$(VENV_PYTHON) -m pytest
 
 test:  ## everything: both suites, sanitizers, style, README blocks, examples, install
-	$(PYTHON) scripts/system_packages.py cpp python lint install
+	$(PYTHON) scripts/system_packages.py cpp tests python lint install
 	$(PYTHON) scripts/run_tests.py --jobs $(JOBS)
 
 demo: $(VENV)  ## stream photographs through C++ workers, one of which gets killed
@@ -43,7 +43,7 @@ bench: build $(VENV)  ## measure against pipes and multiprocessing.Queue
 	$(VENV_PYTHON) benchmarks/run_benchmark.py $(BENCH_OPTIONS)
 
 lint: $(VENV)  ## style checks only
-	$(PYTHON) scripts/system_packages.py cpp lint
+	$(PYTHON) scripts/system_packages.py cpp tests lint
 	cmake --preset release
 	$(VENV_PYTHON) -m pip install -q -e ".[dev]"
 	$(VENV_PYTHON) scripts/check_style.py --jobs $(JOBS)

@@ -1,0 +1,173 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Runs everything that `make test` promises, one stage after the other.
+
+A failed stage fails the run but not the stages that do not need it. At the end come the time of
+each stage and the number of tests passed and failed. Runs on a bare Python; system packages are
+there already (scripts/system_packages.py).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from xml.etree import ElementTree
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "build" / "results"
+VENV = ROOT / ".venv"
+VENV_PYTHON = VENV / "bin" / "python"
+SHARED_MEMORY = Path("/dev/shm")
+
+
+@dataclass
+class Stage:
+    """`commands` run until one fails; `results` is the JUnit file that the last one writes."""
+
+    name: str
+    commands: list[list[str]] = field(default_factory=list)
+    needs: tuple[str, ...] = ()
+    results: Path | None = None
+    check: Callable[[], bool] | None = None
+
+
+def leftovers() -> set[str]:
+    return {path.name for path in SHARED_MEMORY.glob("ipc0cp.*")}
+
+
+def no_leftovers(before: set[str]) -> bool:
+    """Rings of an earlier, aborted run are reported; only continuous integration fails on them."""
+    strict = bool(os.environ.get("CI"))
+    left = leftovers() - (set() if strict else before)
+    if before:
+        print(f"in {SHARED_MEMORY} before the run: {' '.join(sorted(before))}")
+    print(f"left in {SHARED_MEMORY}: {' '.join(sorted(left)) or 'nothing'}")
+    return not left
+
+
+def cpp_stages(preset: str, jobs: int, launcher: list[str]) -> list[Stage]:
+    build_name = f"C++ build ({preset})"
+    results = RESULTS / f"ctest-{preset}.xml"
+    build = [
+        ["cmake", "--preset", preset],
+        ["cmake", "--build", "--preset", preset, "-j", str(jobs)],
+    ]
+    test = [*launcher, "ctest", "--preset", preset, "-j", str(jobs), "--output-junit",
+            str(results), "--progress", "--quiet"]
+    return [
+        Stage(build_name, build),
+        Stage(f"C++ tests ({preset})", [test], (build_name,), results),
+    ]
+
+
+def python_stages(jobs: int) -> list[Stage]:
+    python = str(VENV_PYTHON)
+    results = RESULTS / "pytest.xml"
+    create = [sys.executable, "-m", "venv", str(VENV)]
+    install = [python, "-m", "pip", "install", "-q", "-e", ".[dev]"]
+    environment = "Python environment"
+    built = "C++ build (release)"
+    return [
+        Stage(environment, [install] if VENV_PYTHON.exists() else [create, install]),
+        Stage("style checks", [[python, "scripts/check_style.py", "--jobs", str(jobs)]],
+              (environment, built)),
+        Stage("Python tests, README, examples",
+              [[python, "-m", "pytest", "-q", f"--junitxml={results}"]],
+              (environment, built), results),
+        Stage("install tests", [[python, "tests/install/run.py"]], (environment, built)),
+    ]
+
+
+def without_address_randomization() -> list[str]:
+    """ThreadSanitizer of GCC 12 cannot place its shadow where the kernel randomizes a lot."""
+    command = ["setarch", "-R"]
+    allowed = shutil.which("setarch") and subprocess.run(
+        [*command, "true"], capture_output=True).returncode == 0
+    return command if allowed else []
+
+
+def run_stage(stage: Stage) -> bool:
+    if stage.results is not None:
+        stage.results.unlink(missing_ok=True)
+    for command in stage.commands:
+        print("+", " ".join(command), flush=True)
+        if subprocess.run(command, cwd=ROOT).returncode != 0:
+            return False
+    return stage.check is None or stage.check()
+
+
+def count_tests(stage: Stage, passed: bool) -> Counter[str]:
+    """Tests of one stage by outcome; a stage without a result file counts as one test."""
+    if stage.results is None or not stage.results.exists():
+        return Counter(passed=int(passed), failed=int(not passed))
+    counts: Counter[str] = Counter()
+    for case in ElementTree.parse(stage.results).iter("testcase"):
+        outcomes = {child.tag for child in case}
+        if outcomes & {"failure", "error"} or case.get("status") == "fail":
+            counts["failed"] += 1
+        elif "skipped" in outcomes or case.get("status") in {"notrun", "disabled"}:
+            counts["skipped"] += 1
+        else:
+            counts["passed"] += 1
+    if not passed and not counts["failed"]:
+        counts["failed"] = 1
+    if passed and not counts["passed"]:
+        print(f"{stage.name}: not one test ran")
+        counts["failed"] += 1
+    return counts
+
+
+def print_summary(rows: list[tuple[str, float, str, Counter[str]]]) -> bool:
+    total: Counter[str] = Counter()
+    print("\nstage                              seconds  outcome   tests")
+    for name, seconds, outcome, counts in rows:
+        total += counts
+        print(f"{name:34} {seconds:7.1f}  {outcome:8} {counts.total():6d}")
+    print(f"{'together':34} {sum(row[1] for row in rows):7.1f}")
+    print(f"{total['passed']} passed, {total['failed']} failed, {total['skipped']} skipped")
+    return total["failed"] == 0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    arguments = parser.parse_args()
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    before = leftovers()
+    stages = [
+        *cpp_stages("release", arguments.jobs, []),
+        *python_stages(arguments.jobs),
+        *cpp_stages("asan", arguments.jobs, []),
+        *cpp_stages("tsan", arguments.jobs, without_address_randomization()),
+        Stage(f"nothing left in {SHARED_MEMORY}", check=lambda: no_leftovers(before)),
+    ]
+    rows: list[tuple[str, float, str, Counter[str]]] = []
+    succeeded: set[str] = set()
+    for stage in stages:
+        print(f"\n=== {stage.name}", flush=True)
+        start = time.monotonic()
+        missing = [name for name in stage.needs if name not in succeeded]
+        if missing:
+            print(f"not run: {', '.join(missing)} failed")
+            rows.append((stage.name, 0.0, "not run", Counter(failed=1)))
+            continue
+        passed = run_stage(stage)
+        counts = count_tests(stage, passed)
+        passed = passed and not counts["failed"]
+        if passed:
+            succeeded.add(stage.name)
+        outcome = "ok" if passed else "FAILED"
+        rows.append((stage.name, time.monotonic() - start, outcome, counts))
+    sys.exit(0 if print_summary(rows) else 1)
+
+
+if __name__ == "__main__":
+    main()
