@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// The limits of a ring, stated once.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "ipc0cp/export.hpp"
+
+namespace ipc0cp {
+
+/// Smallest and largest `total_data_bytes`.
+inline constexpr std::size_t kMinTotalDataBytes = 1024;
+inline constexpr std::size_t kMaxTotalDataBytes = std::size_t{1} << 47;
+/// Largest `max_messages`.
+inline constexpr std::uint32_t kMaxMaxMessages = 1U << 20;
+/// `max_messages` of a ring that names none: total_data_bytes / 1024, within 64 .. 8192.
+IPC0CP_EXPORT std::uint32_t default_max_messages(std::size_t total_data_bytes) noexcept;
+
+/// Handles on one ring at the same time.
+inline constexpr std::uint32_t kMaxParticipants = 1023;
+/// Longest metadata of one message, in bytes.
+inline constexpr std::size_t kMaxMetadataBytes = std::size_t{1} << 30;
+/// Longest name of a ring, in characters.
+inline constexpr std::size_t kMaxNameLength = 200;
+
+}  // namespace ipc0cp

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// A time-out made of any std::chrono duration, without overflow.
+#pragma once
+
+#include <chrono>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <type_traits>
+
+#include "ipc0cp/error.hpp"
+
+namespace ipc0cp {
+
+/// How long a call may wait for others. Any std::chrono::duration converts to it and saturates;
+/// the default waits for ever, zero does not wait.
+class Timeout {
+ public:
+  /// Waits for ever.
+  constexpr Timeout() noexcept = default;
+
+  /// @throws Error (invalid_argument) for a negative duration or NaN.
+  template <class Rep, class Period>
+  constexpr Timeout(std::chrono::duration<Rep, Period> duration)  // NOLINT: implicit by design
+      : nanoseconds_(saturate(duration)) {}
+
+  [[nodiscard]] static constexpr Timeout forever() noexcept { return {}; }
+  [[nodiscard]] static constexpr Timeout none() noexcept {
+    Timeout timeout;
+    timeout.nanoseconds_ = 0;
+    return timeout;
+  }
+  [[nodiscard]] constexpr bool is_forever() const noexcept { return nanoseconds_ == kForever; }
+  /// Nanoseconds, `INT64_MAX` for ever.
+  [[nodiscard]] constexpr std::int64_t nanoseconds() const noexcept { return nanoseconds_; }
+
+ private:
+  static constexpr std::int64_t kForever = std::numeric_limits<std::int64_t>::max();
+
+  template <class Rep, class Period>
+  static constexpr std::int64_t saturate(std::chrono::duration<Rep, Period> duration) {
+    using Seconds = std::chrono::duration<long double>;
+    if constexpr (std::is_floating_point_v<Rep>) {
+      if (duration.count() != duration.count()) refuse("NaN");
+    }
+    if (duration.count() < Rep{0}) refuse("negative");
+    const long double nanoseconds = Seconds(duration).count() * 1e9L;
+    if (nanoseconds >= 9.2e18L) return kForever;
+    return static_cast<std::int64_t>(nanoseconds + 0.5L);
+  }
+  [[noreturn]] static void refuse(const char* what) {
+    throw Error(ErrorCode::invalid_argument,
+                std::string("a time-out must be zero or more, this one is ") + what);
+  }
+
+  std::int64_t nanoseconds_ = kForever;
+};
+
+}  // namespace ipc0cp

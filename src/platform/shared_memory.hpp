@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// Files in /dev/shm: opening, making, mapping and reserving them.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+namespace ipc0cp::platform {
+
+/// A file descriptor that closes itself.
+class File {
+ public:
+  File() noexcept = default;
+  explicit File(int descriptor) noexcept : descriptor_(descriptor) {}
+  File(File&& other) noexcept : descriptor_(other.take()) {}
+  File& operator=(File&& other) noexcept;
+  ~File() { reset(); }
+
+  [[nodiscard]] int get() const noexcept { return descriptor_; }
+  [[nodiscard]] bool is_open() const noexcept { return descriptor_ >= 0; }
+  int take() noexcept;
+  void reset() noexcept;
+
+ private:
+  int descriptor_ = -1;
+};
+
+/// A mapping that unmaps itself.
+class Mapping {
+ public:
+  Mapping() noexcept = default;
+  Mapping(void* address, std::size_t bytes) noexcept : address_(address), bytes_(bytes) {}
+  Mapping(Mapping&& other) noexcept;
+  Mapping& operator=(Mapping&& other) noexcept;
+  ~Mapping() { reset(); }
+
+  [[nodiscard]] std::byte* data() const noexcept { return static_cast<std::byte*>(address_); }
+  [[nodiscard]] std::size_t size() const noexcept { return bytes_; }
+  void reset() noexcept;
+
+ private:
+  void* address_ = nullptr;
+  std::size_t bytes_ = 0;
+};
+
+struct FileIdentity {
+  std::uint64_t device = 0;
+  std::uint64_t inode = 0;
+  std::uint64_t links = 0;
+  std::uint64_t bytes = 0;
+  std::uint32_t owner = 0;
+  std::uint32_t mode = 0;
+  bool regular = false;
+
+  [[nodiscard]] bool same_file(const FileIdentity& other) const noexcept {
+    return device == other.device && inode == other.inode;
+  }
+};
+
+inline constexpr const char* kSharedMemoryDirectory = "/dev/shm";
+
+// Each returns 0 or an errno.
+int open_existing(const std::string& path, File& file) noexcept;
+int open_unnamed(unsigned mode, File& file) noexcept;
+/// A second open file description of the same file, for locks of its own.
+int open_again(const File& file, File& again) noexcept;
+int give_name(const File& file, const std::string& path) noexcept;
+int remove_name(const std::string& path) noexcept;
+int set_mode(const File& file, unsigned mode) noexcept;
+int set_size(const File& file, std::uint64_t bytes) noexcept;
+int read_at(const File& file, std::uint64_t offset, void* target, std::size_t bytes) noexcept;
+int identity_of(const File& file, FileIdentity& identity) noexcept;
+int identity_of(const std::string& path, FileIdentity& identity) noexcept;
+int map(const File& file, std::uint64_t offset, std::size_t bytes, bool writable,
+        Mapping& mapping) noexcept;
+
+/// Backs a mapped, page-aligned range with memory; `file` is used where the kernel cannot
+/// populate a mapping. 0, ENOSPC, or another errno; earlier pages of the range may be backed then.
+int reserve(int file, std::uint64_t file_offset, std::byte* address, std::size_t bytes) noexcept;
+
+/// Free bytes below /dev/shm; UINT64_MAX where there is no limit.
+std::uint64_t free_shared_memory() noexcept;
+std::size_t page_bytes() noexcept;
+
+}  // namespace ipc0cp::platform

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ipc0cp/ring_buffer.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "log_internal.hpp"
+#include "platform/clock.hpp"
+#include "ring_buffer_errors.hpp"
+#include "shm/channel.hpp"
+
+namespace ipc0cp {
+namespace {
+
+constexpr std::size_t kStackBytes = 1024;
+
+void check_total(std::size_t total_data_bytes) {
+  if (total_data_bytes == 0) return;
+  if (total_data_bytes < kMinTotalDataBytes || total_data_bytes > kMaxTotalDataBytes) {
+    throw Error(ErrorCode::invalid_argument,
+                "total_data_bytes must be " + std::to_string(kMinTotalDataBytes) + ".." +
+                    std::to_string(kMaxTotalDataBytes) + ", this is " +
+                    std::to_string(total_data_bytes));
+  }
+}
+
+shm::Deadline deadline_of(bool blocking, Timeout timeout) {
+  return shm::Deadline(blocking ? timeout.nanoseconds() : 0);
+}
+
+}  // namespace
+
+std::uint32_t default_max_messages(std::size_t total_data_bytes) noexcept {
+  return static_cast<std::uint32_t>(std::clamp<std::size_t>(total_data_bytes / 1024, 64, 8192));
+}
+
+void close_all_handles() noexcept { shm::process_channels::close_all(); }
+
+// ---- producer -----------------------------------------------------------------------------------
+
+SharedRingBufferProducer::SharedRingBufferProducer(std::string shm_name,
+                                                   std::size_t total_data_bytes,
+                                                   ProducerOptions options)
+    : options_(std::move(options)) {
+  check_total(total_data_bytes);
+  if (options_.max_messages > kMaxMaxMessages) {
+    throw Error(ErrorCode::invalid_argument,
+                "max_messages must be 1.." + std::to_string(kMaxMaxMessages) + ", this is " +
+                    std::to_string(options_.max_messages));
+  }
+  if ((options_.mode & ~0777U) != 0 || (options_.mode & 0600U) != 0600U) {
+    throw Error(ErrorCode::invalid_argument,
+                "mode must hold 0o600 and nothing beyond 0o777, this is " +
+                    std::to_string(options_.mode));
+  }
+  if (options_.consumer_wait_timeout.count() < 0) {
+    throw Error(ErrorCode::invalid_argument, "consumer_wait_timeout must be zero or more");
+  }
+  shm::ChannelOptions channel;
+  channel.open.name = shm::checked_name(shm_name);
+  channel.open.role = shm::Role::kProducer;
+  channel.open.total_data_bytes = total_data_bytes;
+  channel.open.max_messages = options_.max_messages;
+  channel.open.redeliver = options_.redeliver;
+  channel.open.reserve = options_.reserve;
+  channel.open.mode = options_.mode;
+  channel.open.stale = options_.stale;
+  channel.open.trusted_owners = options_.trusted_owners;
+  channel.open.interrupt_check = options_.interrupt_check;
+  channel.consumer_wait_ns = options_.consumer_wait_timeout.count();
+  channel_ = shm::Channel::open(channel, platform::kForever);
+}
+
+SharedRingBufferProducer::SharedRingBufferProducer(SharedRingBufferProducer&& other) noexcept
+    : channel_(std::exchange(other.channel_, nullptr)), options_(std::move(other.options_)) {}
+
+SharedRingBufferProducer& SharedRingBufferProducer::operator=(
+    SharedRingBufferProducer&& other) noexcept {
+  if (this != &other) {
+    if (channel_ != nullptr) channel_->let_go();
+    channel_ = std::exchange(other.channel_, nullptr);
+    options_ = std::move(other.options_);
+  }
+  return *this;
+}
+
+SharedRingBufferProducer::~SharedRingBufferProducer() {
+  if (channel_ != nullptr) channel_->let_go();
+}
+
+bool SharedRingBufferProducer::push(const SerializableObject& object, Timeout timeout) {
+  const std::string_view metadata = object.metadata_json();
+  const std::size_t payload_bytes = object.payload_bytes();
+  if (metadata.size() + payload_bytes <= kStackBytes) {
+    alignas(64) std::array<std::byte, kStackBytes> buffer;
+    const std::span<std::byte> payload(buffer.data(), payload_bytes);
+    object.write_payload(payload);
+    return push_raw(metadata, payload, timeout);
+  }
+  Loan loan;
+  const shm::Deadline deadline = deadline_of(options_.blocking, timeout);
+  const ErrorCode lent =
+      channel_->loan(payload_bytes, metadata.size(), metadata.size(), deadline, loan);
+  if (lent == ErrorCode::buffer_full) return false;
+  if (lent != ErrorCode::ok) {
+    fail_push(lent, *channel_, metadata.size() + payload_bytes, deadline.timeout_ns());
+  }
+  object.write_payload(loan.bytes());
+  return loan.publish(metadata, options_.blocking ? timeout : Timeout::none());
+}
+
+bool SharedRingBufferProducer::push_raw(std::string_view metadata_json,
+                                        std::span<const std::byte> payload, Timeout timeout) {
+  const shm::Deadline deadline = deadline_of(options_.blocking, timeout);
+  const ErrorCode result = channel_->push(metadata_json, payload, deadline);
+  if (result == ErrorCode::ok) return true;
+  if (result == ErrorCode::buffer_full) return false;
+  fail_push(result, *channel_, metadata_json.size() + payload.size(), deadline.timeout_ns());
+}
+
+bool SharedRingBufferProducer::try_push(const SerializableObject& object) {
+  return push(object, Timeout::none());
+}
+
+bool SharedRingBufferProducer::try_push_raw(std::string_view metadata_json,
+                                            std::span<const std::byte> payload) {
+  return push_raw(metadata_json, payload, Timeout::none());
+}
+
+Loan SharedRingBufferProducer::loan(std::size_t payload_bytes, Timeout timeout,
+                                    std::size_t metadata_capacity) {
+  Loan loan;
+  const shm::Deadline deadline = deadline_of(options_.blocking, timeout);
+  const ErrorCode result = channel_->loan(payload_bytes, metadata_capacity, 0, deadline, loan);
+  if (result == ErrorCode::ok) return loan;
+  const bool over = result == ErrorCode::buffer_full && options_.blocking;
+  fail_push(over ? ErrorCode::timeout : result, *channel_, payload_bytes, deadline.timeout_ns());
+}
+
+void SharedRingBufferProducer::close() noexcept {
+  if (channel_ != nullptr) channel_->close();
+}
+
+bool SharedRingBufferProducer::closed() const noexcept {
+  return channel_ == nullptr || channel_->closed();
+}
+
+const std::string& SharedRingBufferProducer::name() const noexcept { return channel_->name(); }
+
+RingStats SharedRingBufferProducer::stats() const { return channel_->stats(); }
+
+// ---- consumer -----------------------------------------------------------------------------------
+
+SharedRingBufferConsumer::SharedRingBufferConsumer(std::string shm_name,
+                                                   std::size_t total_data_bytes,
+                                                   ConsumerOptions options)
+    : name_(shm::checked_name(shm_name)),
+      total_data_bytes_(total_data_bytes),
+      options_(std::move(options)) {
+  check_total(total_data_bytes);
+  if (options_.auto_attach) attach();
+}
+
+SharedRingBufferConsumer::SharedRingBufferConsumer(SharedRingBufferConsumer&& other) noexcept
+    : name_(std::move(other.name_)),
+      total_data_bytes_(other.total_data_bytes_),
+      channel_(std::exchange(other.channel_, nullptr)),
+      options_(std::move(other.options_)),
+      closed_before_attach_(other.closed_before_attach_) {}
+
+SharedRingBufferConsumer& SharedRingBufferConsumer::operator=(
+    SharedRingBufferConsumer&& other) noexcept {
+  if (this != &other) {
+    if (channel_ != nullptr) channel_->let_go();
+    name_ = std::move(other.name_);
+    total_data_bytes_ = other.total_data_bytes_;
+    channel_ = std::exchange(other.channel_, nullptr);
+    options_ = std::move(other.options_);
+    closed_before_attach_ = other.closed_before_attach_;
+  }
+  return *this;
+}
+
+SharedRingBufferConsumer::~SharedRingBufferConsumer() {
+  if (channel_ != nullptr) channel_->let_go();
+}
+
+void SharedRingBufferConsumer::attach(Timeout timeout) {
+  if (closed_before_attach_) {
+    throw Error(ErrorCode::closed, "ring '" + name_ + "': this handle is closed");
+  }
+  if (channel_ != nullptr) return;
+  shm::ChannelOptions channel;
+  channel.open.name = name_;
+  channel.open.role = shm::Role::kConsumer;
+  channel.open.total_data_bytes = total_data_bytes_;
+  channel.open.stale = options_.stale;
+  channel.open.trusted_owners = options_.trusted_owners;
+  channel.open.interrupt_check = options_.interrupt_check;
+  channel.expected_producers = options_.expected_producers;
+  channel.auto_unlink = options_.auto_unlink;
+  channel_ = shm::Channel::open(channel, platform::deadline_after(timeout.nanoseconds()));
+}
+
+std::optional<Message> SharedRingBufferConsumer::pop_raw(Timeout timeout) {
+  if (channel_ == nullptr) {
+    throw Error(ErrorCode::closed, "ring '" + name_ +
+                                       (closed_before_attach_ ? "': this handle is closed"
+                                                              : "': call attach() first"));
+  }
+  std::optional<Message> message(std::in_place);
+  const shm::Deadline deadline = deadline_of(options_.blocking, timeout);
+  ErrorCode result = channel_->pop(deadline, *message);
+  if (result == ErrorCode::ok) return message;
+  if (result == ErrorCode::end_of_stream) return std::nullopt;
+  // A blocking handle says time-out even for a time of zero.
+  if (result == ErrorCode::buffer_empty && options_.blocking) result = ErrorCode::timeout;
+  fail(result, *channel_);
+}
+
+std::optional<Message> SharedRingBufferConsumer::try_pop_raw() {
+  try {
+    return pop_raw(Timeout::none());
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::timeout) throw;
+    fail(ErrorCode::buffer_empty, *channel_);
+  }
+}
+
+void SharedRingBufferConsumer::close() noexcept {
+  closed_before_attach_ = true;
+  if (channel_ != nullptr) channel_->close();
+}
+
+bool SharedRingBufferConsumer::closed() const noexcept {
+  return closed_before_attach_ || (channel_ != nullptr && channel_->closed());
+}
+
+const std::string& SharedRingBufferConsumer::name() const noexcept { return name_; }
+
+RingStats SharedRingBufferConsumer::stats() const {
+  if (channel_ == nullptr) {
+    throw Error(ErrorCode::closed, "ring '" + name_ + "': call attach() first");
+  }
+  return channel_->stats();
+}
+
+}  // namespace ipc0cp

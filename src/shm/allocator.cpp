@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "shm/allocator.hpp"
+
+#include <bit>
+
+namespace ipc0cp::shm {
+namespace {
+
+// Up to 15 units of 64 bytes a bin each, above that 16 bins for every power of two.
+constexpr std::uint32_t bin_of(std::uint64_t extent_bytes) noexcept {
+  const std::uint64_t units = extent_bytes / kBlockAlignment;
+  if (units < 16) return static_cast<std::uint32_t>(units);
+  const auto power = static_cast<std::uint32_t>(std::bit_width(units)) - 1;
+  const auto sixteenth = static_cast<std::uint32_t>(units >> (power - 4)) & 15U;
+  const std::uint32_t bin = (power - 3) * 16 + sixteenth;
+  return bin < kBinCount ? bin : kBinCount - 1;
+}
+static_assert(bin_of(15 * 64) == 15 && bin_of(16 * 64) == 16 && bin_of(32 * 64) == 32);
+
+// A hole of the right bin may be too small; so many are tried before a larger bin is opened.
+constexpr int kStepsInOwnBin = 8;
+constexpr int kStepsAtLast = 64;
+
+}  // namespace
+
+std::uint32_t Allocator::allocate(std::uint64_t block_bytes) noexcept {
+  const std::uint32_t index = find_hole(block_bytes);
+  if (index == kNone) return kNone;
+  remove_from_bin(index);
+  Descriptor& block = segment_.descriptor(index);
+  const std::uint64_t rest = block.extent_bytes - block_bytes;
+  if (rest > 0) {
+    const std::uint32_t rest_index = take_spare();
+    if (rest_index != kNone) {
+      Descriptor& hole = segment_.descriptor(rest_index);
+      hole.offset = block.offset + block_bytes;
+      hole.extent_bytes = rest;
+      block.extent_bytes = block_bytes;
+      insert_after(rest_index, index);
+      insert_into_bin(rest_index);
+    }
+  }
+  return index;
+}
+
+void Allocator::free(std::uint32_t index) noexcept {
+  Descriptor& block = segment_.descriptor(index);
+  const std::uint32_t previous = block.address_previous;
+  const std::uint32_t next = block.address_next;
+  std::uint64_t begin = 0;
+  std::uint64_t end = header_.main_mark.load(std::memory_order_relaxed);
+  if (previous != kNone) {
+    Descriptor& left = segment_.descriptor(previous);
+    begin = left.offset + left.extent_bytes;
+    if (is_hole(previous)) {
+      begin = left.offset;
+      remove_from_bin(previous);
+      remove_from_address_list(previous);
+      add_spare(previous);
+    }
+  }
+  if (next != kNone) {
+    Descriptor& right = segment_.descriptor(next);
+    end = right.offset;
+    if (is_hole(next)) {
+      end = right.offset + right.extent_bytes;
+      remove_from_bin(next);
+      remove_from_address_list(next);
+      add_spare(next);
+    }
+  }
+  block.offset = begin;
+  block.extent_bytes = end - begin;
+  insert_into_bin(index);
+}
+
+std::uint64_t Allocator::tail_hole_bytes() const noexcept {
+  const std::uint32_t tail = header_.address_tail;
+  if (tail == kNone || !is_hole(tail)) return 0;
+  return segment_.descriptor(tail).extent_bytes;
+}
+
+std::uint32_t Allocator::append(std::uint64_t offset, std::uint64_t extent_bytes) noexcept {
+  const std::uint32_t index = take_spare();
+  if (index == kNone) return kNone;
+  Descriptor& block = segment_.descriptor(index);
+  block.offset = offset;
+  block.extent_bytes = extent_bytes;
+  insert_after(index, header_.address_tail);
+  return index;
+}
+
+void Allocator::reset() noexcept {
+  header_.spare_head = kNone;
+  header_.address_head = kNone;
+  header_.address_tail = kNone;
+  header_.bin_summary = 0;
+  for (std::uint64_t& word : header_.bin_words) word = 0;
+  for (std::uint32_t& bin : header_.bins) bin = kNone;
+}
+
+void Allocator::add_spare(std::uint32_t index) noexcept {
+  Descriptor& descriptor = segment_.descriptor(index);
+  descriptor.extent_bytes = 0;
+  descriptor.link_next = header_.spare_head;
+  header_.spare_head = index;
+}
+
+void Allocator::add_in_order(std::uint32_t index) noexcept {
+  insert_after(index, header_.address_tail);
+}
+
+void Allocator::add_hole_in_order(std::uint64_t offset, std::uint64_t extent_bytes) noexcept {
+  const std::uint32_t index = append(offset, extent_bytes);
+  if (index != kNone) insert_into_bin(index);
+}
+
+std::uint32_t Allocator::take_spare() noexcept {
+  const std::uint32_t index = header_.spare_head;
+  if (index == kNone) return kNone;
+  header_.spare_head = segment_.descriptor(index).link_next;
+  return index;
+}
+
+void Allocator::insert_into_bin(std::uint32_t index) noexcept {
+  Descriptor& hole = segment_.descriptor(index);
+  const std::uint32_t bin = bin_of(hole.extent_bytes);
+  const std::uint32_t first = header_.bins[bin];
+  hole.link_previous = kNone;
+  hole.link_next = first;
+  if (first != kNone) segment_.descriptor(first).link_previous = index;
+  header_.bins[bin] = index;
+  header_.bin_words[bin / 64] |= std::uint64_t{1} << (bin % 64);
+  header_.bin_summary |= std::uint64_t{1} << (bin / 64);
+}
+
+void Allocator::remove_from_bin(std::uint32_t index) noexcept {
+  Descriptor& hole = segment_.descriptor(index);
+  const std::uint32_t bin = bin_of(hole.extent_bytes);
+  if (hole.link_next != kNone) {
+    segment_.descriptor(hole.link_next).link_previous = hole.link_previous;
+  }
+  if (hole.link_previous != kNone) {
+    segment_.descriptor(hole.link_previous).link_next = hole.link_next;
+    return;
+  }
+  header_.bins[bin] = hole.link_next;
+  if (hole.link_next != kNone) return;
+  header_.bin_words[bin / 64] &= ~(std::uint64_t{1} << (bin % 64));
+  if (header_.bin_words[bin / 64] == 0) header_.bin_summary &= ~(std::uint64_t{1} << (bin / 64));
+}
+
+void Allocator::insert_after(std::uint32_t index, std::uint32_t previous) noexcept {
+  Descriptor& descriptor = segment_.descriptor(index);
+  const std::uint32_t next =
+      previous == kNone ? header_.address_head : segment_.descriptor(previous).address_next;
+  descriptor.address_previous = previous;
+  descriptor.address_next = next;
+  (previous == kNone ? header_.address_head : segment_.descriptor(previous).address_next) = index;
+  (next == kNone ? header_.address_tail : segment_.descriptor(next).address_previous) = index;
+}
+
+void Allocator::remove_from_address_list(std::uint32_t index) noexcept {
+  const Descriptor& descriptor = segment_.descriptor(index);
+  const std::uint32_t previous = descriptor.address_previous;
+  const std::uint32_t next = descriptor.address_next;
+  (previous == kNone ? header_.address_head : segment_.descriptor(previous).address_next) = next;
+  (next == kNone ? header_.address_tail : segment_.descriptor(next).address_previous) = previous;
+}
+
+bool Allocator::is_hole(std::uint32_t index) const noexcept {
+  const Descriptor& descriptor = segment_.descriptor(index);
+  return state_of(descriptor.state.load(std::memory_order_relaxed)) == State::kFree;
+}
+
+std::uint32_t Allocator::find_hole(std::uint64_t block_bytes) const noexcept {
+  const std::uint32_t own_bin = bin_of(block_bytes);
+  std::uint32_t index = search_bin(own_bin, block_bytes, kStepsInOwnBin);
+  if (index != kNone) return index;
+  const std::uint32_t larger = first_bin_from(own_bin + 1);
+  if (larger != kNone) return search_bin(larger, block_bytes, 1);
+  return search_bin(own_bin, block_bytes, kStepsAtLast);
+}
+
+std::uint32_t Allocator::first_bin_from(std::uint32_t bin) const noexcept {
+  if (bin >= kBinCount) return kNone;
+  std::uint32_t word = bin / 64;
+  const std::uint64_t here = header_.bin_words[word] & (~std::uint64_t{0} << (bin % 64));
+  if (here != 0) return word * 64 + static_cast<std::uint32_t>(std::countr_zero(here));
+  const std::uint64_t later = header_.bin_summary & (~std::uint64_t{1} << word);
+  if (later == 0) return kNone;
+  word = static_cast<std::uint32_t>(std::countr_zero(later));
+  if (word >= kBinWords || header_.bin_words[word] == 0) return kNone;
+  return word * 64 + static_cast<std::uint32_t>(std::countr_zero(header_.bin_words[word]));
+}
+
+std::uint32_t Allocator::search_bin(std::uint32_t bin, std::uint64_t block_bytes,
+                                    int most_steps) const noexcept {
+  std::uint32_t index = header_.bins[bin];
+  for (int step = 0; step < most_steps && index != kNone; ++step) {
+    const Descriptor& hole = segment_.descriptor(index);
+    if (hole.extent_bytes >= block_bytes) return index;
+    index = hole.link_next;
+  }
+  return kNone;
+}
+
+}  // namespace ipc0cp::shm

@@ -1,0 +1,536 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "shm/channel.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "platform/clock.hpp"
+#include "shm/buffer_pool.hpp"
+#include "shm/channel_request.hpp"
+#include "shm/red_zone.hpp"
+
+namespace ipc0cp::shm {
+namespace {
+
+constexpr std::uint64_t kInlineBytes = 1024;   ///< Copied under the lock up to this size.
+constexpr std::uint64_t kLeastViewBytes = 4096;  ///< Views are given above this size.
+constexpr std::string_view kBytesMetadata = R"({"type":"bytes","version":"1.0"})";
+constexpr std::int64_t kLockSliceNs = 40 * platform::kMillisecond;
+constexpr std::int64_t kLeastLockPatienceNs = 5 * platform::kMillisecond;
+constexpr std::int32_t kPassingBudget = 4096;
+constexpr std::int64_t kPassingIntervalNs = 50 * platform::kMillisecond;
+constexpr std::uint32_t kMostUnsignalledReleases = 1024;
+
+/// The canonical `bytes` metadata is not stored: most small messages then fit two cache lines.
+std::string_view stored_form(std::string_view metadata) noexcept {
+  return metadata == kBytesMetadata ? std::string_view{} : metadata;
+}
+
+}  // namespace
+
+std::int64_t Deadline::at_ns() noexcept {
+  if (at_ns_ == 0) at_ns_ = platform::deadline_after(timeout_ns_);
+  return at_ns_;
+}
+
+// ---- entering -----------------------------------------------------------------------------
+
+ErrorCode Channel::enter(Deadline& deadline) noexcept {
+  if (forked()) [[unlikely]] return ErrorCode::forked_handle;
+  if (!ring_->lock.try_acquire()) [[unlikely]] {
+    const ErrorCode entered = enter_slowly(deadline);
+    if (entered != ErrorCode::ok) return entered;
+  }
+  if (closing_.load(std::memory_order_relaxed)) [[unlikely]] {
+    ring_->leave();
+    return ErrorCode::closed;
+  }
+  const bool damaged = ring_->header().damaged.load(std::memory_order_relaxed) != 0 ||
+                       ring_->segment->strayed();
+  if (damaged) [[unlikely]] {
+    ring_->header().damaged.store(1, std::memory_order_relaxed);
+    ring_->leave();
+    return ErrorCode::corrupt_buffer;
+  }
+  return ErrorCode::ok;
+}
+
+ErrorCode Channel::enter_slowly(Deadline& deadline) noexcept {
+  const Busy busy(busy_);
+  if (closing_.load(std::memory_order_relaxed)) return ErrorCode::closed;
+  // A lock that is merely busy must not make a call that does not wait fail.
+  const std::int64_t start_ns = platform::now_ns();
+  const std::int64_t end_ns = std::max(deadline.at_ns(), start_ns + kLeastLockPatienceNs);
+  bool logged = false;
+  while (true) {
+    const std::int64_t slice_end_ns = std::min(end_ns, platform::now_ns() + kLockSliceNs);
+    const ErrorCode entered = ring_->enter(slice_end_ns);
+    if (entered != ErrorCode::timeout) return entered;
+    const std::int64_t now_ns = platform::now_ns();
+    const ErrorCode state = check_while_waiting(now_ns);
+    if (state != ErrorCode::ok) return state;
+    if (now_ns >= end_ns) return ErrorCode::timeout;
+    if (!logged && now_ns - start_ns > 5 * platform::kSecond) {
+      logged = true;
+      log_long_wait("the ring's lock");
+    }
+  }
+}
+
+void Channel::in_passing(std::uint64_t bytes) noexcept {
+  passing_budget_ -= 16 + static_cast<std::int32_t>(std::min<std::uint64_t>(bytes >> 8, 4096));
+  if (passing_budget_ > 0) [[likely]] return;
+  passing_budget_ = kPassingBudget;
+  ring_->sweep(platform::now_ns(), kPassingIntervalNs);
+}
+
+// ---- loan and publish -------------------------------------------------------------------------
+
+ErrorCode Channel::push(std::string_view metadata, std::span<const std::byte> payload,
+                        Deadline deadline) noexcept {
+  metadata = stored_form(metadata);
+  if (payload.size() + metadata.size() > kInlineBytes) {
+    Loan loan;
+    const ErrorCode lent =
+        this->loan(payload.size(), metadata.size(), metadata.size(), deadline, loan);
+    if (lent != ErrorCode::ok) return lent;
+    std::memcpy(loan.bytes_.data(), payload.data(), payload.size());
+    const ErrorCode published = publish(loan, metadata, deadline);
+    if (published != ErrorCode::ok) abandon(loan);
+    return published == ErrorCode::timeout ? ErrorCode::buffer_full : published;
+  }
+  Request request;
+  request.plan = {payload.size(), metadata.size()};
+  request.block_bytes = request.plan.block_bytes();
+  request.message_bytes = payload.size() + metadata.size();
+  static constexpr std::byte kEmpty{};
+  request.inline_payload = payload.empty() ? &kEmpty : payload.data();
+  request.inline_metadata = metadata;
+  if (request.message_bytes > geometry().total_data_bytes) return ErrorCode::message_too_large;
+  in_passing(0);
+  wait_for_soft_cap(request.message_bytes, deadline);
+  ErrorCode result = enter(deadline);
+  if (result == ErrorCode::timeout) return ErrorCode::buffer_full;
+  if (result != ErrorCode::ok) return result;
+  result = attempt_push(request);
+  const ErrorCode left = ring_->leave();
+  if (left != ErrorCode::ok) return left;
+  if (result != ErrorCode::ok) result = push_slowly(request, deadline, result);
+  if (result == ErrorCode::ok) ring_->data_event.wake_one();
+  return result;
+}
+
+ErrorCode Channel::loan(std::uint64_t payload_bytes, std::uint64_t metadata_capacity,
+                        std::uint64_t planned_metadata_bytes, Deadline deadline,
+                        Loan& loan) noexcept {
+  Request request;
+  const std::uint64_t total = geometry().total_data_bytes;
+  if (payload_bytes > total || planned_metadata_bytes > total - payload_bytes ||
+      metadata_capacity > kMaxMetadataBytes) {
+    return ErrorCode::message_too_large;
+  }
+  request.plan = {payload_bytes, metadata_capacity};
+  request.block_bytes = request.plan.block_bytes();
+  request.message_bytes = payload_bytes + planned_metadata_bytes;
+  if (request.block_bytes > geometry().relief_bytes) return ErrorCode::message_too_large;
+  in_passing(request.message_bytes);
+  wait_for_soft_cap(request.message_bytes, deadline);
+  ErrorCode result = enter(deadline);
+  if (result == ErrorCode::timeout) return ErrorCode::buffer_full;
+  if (result != ErrorCode::ok) return result;
+  result = attempt_push(request);
+  const ErrorCode left = ring_->leave();
+  if (left != ErrorCode::ok) return left;
+  if (result != ErrorCode::ok) result = push_slowly(request, deadline, result);
+  if (result != ErrorCode::ok) return result;
+  std::byte* block = ring_->segment->arena() +
+                     ring_->segment->read_fields(request.descriptor).offset;
+  red_zone::write(block, request.plan, request.descriptor, generation_of(request.word));
+  loan.channel_ = this;
+  loan.bytes_ = {block, static_cast<std::size_t>(payload_bytes)};
+  loan.metadata_capacity_ = static_cast<std::size_t>(metadata_capacity);
+  loan.word_ = request.word;
+  loan.descriptor_ = request.descriptor;
+  return ErrorCode::ok;
+}
+
+ErrorCode Channel::publish(Loan& loan, std::string_view metadata, Deadline deadline) noexcept {
+  metadata = stored_form(metadata);
+  if (metadata.size() > loan.metadata_capacity_) return ErrorCode::message_too_large;
+  if (forked()) return ErrorCode::forked_handle;
+  const BlockPlan plan{loan.bytes_.size(), loan.metadata_capacity_};
+  std::byte* block = loan.bytes_.data();
+  if (!red_zone::intact(block, plan, loan.descriptor_, generation_of(loan.word_))) {
+    return ErrorCode::corrupt_payload;
+  }
+  if (!metadata.empty()) {
+    std::memcpy(block + plan.metadata_offset(), metadata.data(), metadata.size());
+  }
+  ErrorCode result = enter(deadline);
+  if (result != ErrorCode::ok) return result;
+  Descriptor& descriptor = ring_->segment->descriptor(loan.descriptor_);
+  if (descriptor.state.load(std::memory_order_relaxed) != loan.word_) {
+    ring_->leave();
+    return ErrorCode::corrupt_buffer;  // Others took us for dead and freed the block.
+  }
+  const auto metadata_bytes = static_cast<std::uint32_t>(metadata.size());
+  if (loan.descriptor_ != geometry().relief_descriptor()) {
+    ring_->header().used_bytes += metadata_bytes - std::uint64_t{descriptor.metadata_bytes};
+  }
+  descriptor.metadata_bytes = metadata_bytes;
+  publish_locked(loan.descriptor_, loan.word_);
+  result = ring_->leave();
+  loan.channel_ = nullptr;
+  loan.bytes_ = {};
+  ring_->data_event.wake_one();
+  let_go_of_one();
+  return result;
+}
+
+void Channel::abandon(Loan& loan) noexcept {
+  if (loan.channel_ == nullptr) return;
+  loan.channel_ = nullptr;
+  loan.bytes_ = {};
+  if (forked()) return;
+  StateWord expected = loan.word_;
+  Descriptor& descriptor = ring_->segment->descriptor(loan.descriptor_);
+  if (descriptor.state.compare_exchange_strong(expected,
+                                               with_state(expected, State::kAbandoned),
+                                               std::memory_order_acq_rel)) {
+    push_returned(loan.descriptor_);
+    ring_->space_event.wake_all();
+  }
+  let_go_of_one();
+}
+
+ErrorCode Channel::attempt_push(Request& request) noexcept {
+  const ErrorCode taken = take_block(request);
+  if (taken == ErrorCode::ok) complete_taken(request);
+  return taken;
+}
+
+/// Under the lock: a loan is counted, a small message is written and published at once.
+void Channel::complete_taken(const Request& request) noexcept {
+  if (request.inline_payload == nullptr) {
+    acquired_.store(acquired_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    return;
+  }
+  std::byte* block = ring_->segment->arena() +
+                     ring_->segment->read_fields(request.descriptor).offset;
+  std::memcpy(block, request.inline_payload, request.plan.payload_bytes);
+  red_zone::write(block, request.plan, request.descriptor, generation_of(request.word));
+  if (!request.inline_metadata.empty()) {
+    std::memcpy(block + request.plan.metadata_offset(), request.inline_metadata.data(),
+                request.inline_metadata.size());
+  }
+  publish_locked(request.descriptor, request.word);
+}
+
+ErrorCode Channel::take_block(Request& request) noexcept {
+  Header& header = ring_->header();
+  if (header.retired.load(std::memory_order_relaxed) != 0) return ErrorCode::no_consumers;
+  if (header.consumers == 0) return ErrorCode::no_consumers;
+  if (header.claimant != 0 && must_stand_back(request)) return ErrorCode::buffer_full;
+  ErrorCode result = take_from_main(request);
+  if (result == ErrorCode::buffer_full && collect_returned(*ring_->segment, ring_->allocator)) {
+    result = take_from_main(request);
+  }
+  if (result == ErrorCode::buffer_full && header.claimant == ring_->participants.self()) {
+    return take_relief(request);
+  }
+  return result;
+}
+
+ErrorCode Channel::take_from_main(Request& request) noexcept {
+  Header& header = ring_->header();
+  if (header.used_bytes + request.message_bytes > geometry().total_data_bytes ||
+      header.live_blocks >= geometry().max_messages) {
+    return ErrorCode::buffer_full;
+  }
+  const std::uint32_t index = ring_->allocator.allocate(request.block_bytes);
+  if (index != kNone) {
+    commit_loan(request, index);
+    return ErrorCode::ok;
+  }
+  // What was returned is warmer than what was never used, and costs no page faults.
+  if (header.returned_head.load(std::memory_order_relaxed) != kNone) return ErrorCode::buffer_full;
+  return begin_growth(request);
+}
+
+void Channel::commit_loan(Request& request, std::uint32_t index) noexcept {
+  Header& header = ring_->header();
+  Descriptor& descriptor = ring_->segment->descriptor(index);
+  descriptor.payload_bytes = request.plan.payload_bytes;
+  descriptor.metadata_bytes =
+      static_cast<std::uint32_t>(request.message_bytes - request.plan.payload_bytes);
+  descriptor.sequence = 0;
+  descriptor.returned_next = kNone;
+  const StateWord before = descriptor.state.load(std::memory_order_relaxed);
+  request.word = make_state(State::kLoaned, ring_->participants.self(), 0,
+                            generation_of(before) + 1);
+  request.descriptor = index;
+  descriptor.state.store(request.word, std::memory_order_release);
+  if (index == geometry().relief_descriptor()) return;
+  header.used_bytes += request.message_bytes;
+  header.live_blocks += 1;
+  header.most_used_bytes = std::max(header.most_used_bytes, header.used_bytes);
+}
+
+void Channel::publish_locked(std::uint32_t index, StateWord word) noexcept {
+  Header& header = ring_->header();
+  Descriptor& descriptor = ring_->segment->descriptor(index);
+  descriptor.sequence = header.next_sequence;
+  descriptor.state.store(make_state(State::kReady, 0, 0, generation_of(word)),
+                         std::memory_order_release);
+  header.next_sequence += 1;
+  ring_->queue.push_back(index, descriptor.payload_bytes + descriptor.metadata_bytes);
+  header.pushed += 1;
+}
+
+// ---- borrow and release -----------------------------------------------------------------------
+
+ErrorCode Channel::pop(Deadline deadline, Message& message) noexcept {
+  in_passing(0);
+  ErrorCode result = enter(deadline);
+  if (result == ErrorCode::ok) {
+    result = attempt_pop(message);
+    const ErrorCode left = ring_->leave();
+    if (left != ErrorCode::ok) return left;
+  } else if (result == ErrorCode::timeout && deadline.never_waits()) {
+    return ErrorCode::buffer_empty;
+  }
+  if (result == ErrorCode::buffer_empty) result = pop_slowly(message, deadline);
+  if (result == ErrorCode::corrupt_payload) ring_->space_event.wake_all();
+  if (result != ErrorCode::ok) return result;
+  if (message.descriptor_plus_1_ == 0) signal_space();  // Freed inside the lock.
+  return complete_borrow(message);
+}
+
+ErrorCode Channel::attempt_pop(Message& message) noexcept {
+  Header& header = ring_->header();
+  const std::uint32_t index = ring_->queue.head();
+  if (index == kNone) {
+    const bool ended = joined_of(header.joined_left.load(std::memory_order_relaxed)) >=
+                           options_.expected_producers &&
+                       header.producers == 0;
+    return ended ? ErrorCode::end_of_stream : ErrorCode::buffer_empty;
+  }
+  const BlockFields fields = ring_->segment->read_fields(index);
+  const StateWord word = ring_->segment->descriptor(index).state.load(std::memory_order_acquire);
+  if (state_of(word) != State::kReady || !ring_->segment->plausible(index, fields, true)) {
+    return drop_impossible_head();
+  }
+  message.id_ = fields.sequence;
+  message.deliveries_ = deliveries_of(word) + 1;
+  ErrorCode result = ErrorCode::ok;
+  if (fields.payload_bytes + fields.metadata_bytes <= kInlineBytes) {
+    result = take_small(message, index, fields);
+  } else {
+    borrow(message, index, fields);
+  }
+  if (ring_->queue.size() > 0) ring_->data_event.wake_one();
+  return result;
+}
+
+ErrorCode Channel::take_small(Message& message, std::uint32_t index,
+                              const BlockFields& fields) noexcept {
+  std::byte* buffer = buffer_pool::acquire(buffer_pool::kSmallBytes);
+  if (buffer == nullptr) return ErrorCode::out_of_memory;
+  const BlockPlan plan = fields.plan();
+  const std::byte* block = ring_->segment->arena() + fields.offset;
+  const StateWord word = ring_->segment->descriptor(index).state.load(std::memory_order_relaxed);
+  if (!red_zone::intact(block, plan, index, generation_of(word))) {
+    buffer_pool::release(buffer);
+    drop_head(*ring_->segment, ring_->allocator, ring_->queue, ring_->recovery);
+    return ErrorCode::corrupt_payload;
+  }
+  std::memcpy(buffer, block, plan.payload_bytes);
+  const std::size_t metadata_begin = (plan.payload_bytes + 63) / 64 * 64;
+  std::memcpy(buffer + metadata_begin, block + plan.metadata_offset(), fields.metadata_bytes);
+  ring_->queue.pop_front(fields.payload_bytes + fields.metadata_bytes);
+  ring_->header().popped += 1;
+  free_block(*ring_->segment, ring_->allocator, index, word);
+  message.buffer_ = buffer;
+  message.payload_ = {buffer, static_cast<std::size_t>(plan.payload_bytes)};
+  message.metadata_ = {reinterpret_cast<const char*>(buffer + metadata_begin),
+                       static_cast<std::size_t>(fields.metadata_bytes)};
+  message.descriptor_plus_1_ = 0;
+  return ErrorCode::ok;
+}
+
+bool Channel::may_view(std::uint32_t index, const BlockFields& fields) const noexcept {
+  const Header& header = ring_->header();
+  return index != geometry().relief_descriptor() && fields.payload_bytes > kLeastViewBytes &&
+         header.borrowed_bytes <= geometry().total_data_bytes / 2 &&
+         header.borrowed_blocks < geometry().max_messages / 2;
+}
+
+void Channel::borrow(Message& message, std::uint32_t index, const BlockFields& fields) noexcept {
+  Header& header = ring_->header();
+  message.is_view_ = may_view(index, fields);
+  if (!message.is_view_ && collect_returned(*ring_->segment, ring_->allocator)) {
+    message.is_view_ = may_view(index, fields);
+  }
+  Descriptor& descriptor = ring_->segment->descriptor(index);
+  const StateWord before = descriptor.state.load(std::memory_order_relaxed);
+  message.word_ = make_state(State::kBorrowed, ring_->participants.self(),
+                             deliveries_of(before) + 1, generation_of(before));
+  descriptor.state.store(message.word_, std::memory_order_release);
+  const std::uint64_t bytes = fields.payload_bytes + fields.metadata_bytes;
+  ring_->queue.pop_front(bytes);
+  header.popped += 1;
+  if (index != geometry().relief_descriptor()) {
+    header.borrowed_blocks += 1;
+    header.borrowed_bytes += bytes;
+  }
+  acquired_.store(acquired_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  message.channel_ = this;
+  message.descriptor_plus_1_ = index + 1;
+  message.payload_ = {ring_->segment->arena() + fields.offset,
+                      static_cast<std::size_t>(fields.payload_bytes)};
+  message.metadata_ = {reinterpret_cast<const char*>(ring_->segment->arena() + fields.offset +
+                                                     fields.plan().metadata_offset()),
+                       static_cast<std::size_t>(fields.metadata_bytes)};
+}
+
+/// What needs no lock: check, private copies, and the release of what was copied.
+ErrorCode Channel::complete_borrow(Message& message) noexcept {
+  if (message.descriptor_plus_1_ != 0) {
+    in_passing(message.payload_.size());
+    const std::uint32_t index = message.descriptor_plus_1_ - 1;
+    const BlockPlan plan{message.payload_.size(), message.metadata_.size()};
+    if (!red_zone::intact(message.payload_.data(), plan, index, generation_of(message.word_))) {
+      Deadline deadline(platform::kSecond);
+      if (enter(deadline) == ErrorCode::ok) {
+        ring_->header().dropped += 1;
+        ring_->leave();
+      }
+      release(message);
+      return ErrorCode::corrupt_payload;
+    }
+    const std::size_t payload_bytes = message.is_view_ ? 0 : message.payload_.size();
+    const std::size_t metadata_begin = (payload_bytes + 63) / 64 * 64;
+    if (payload_bytes + message.metadata_.size() > 0) {
+      std::byte* buffer = buffer_pool::acquire(metadata_begin + message.metadata_.size());
+      if (buffer == nullptr) {
+        put_back(message);
+        return ErrorCode::out_of_memory;
+      }
+      std::memcpy(buffer, message.payload_.data(), payload_bytes);
+      std::memcpy(buffer + metadata_begin, message.metadata_.data(), message.metadata_.size());
+      message.metadata_ = {reinterpret_cast<const char*>(buffer + metadata_begin),
+                           message.metadata_.size()};
+      message.buffer_ = buffer;
+      if (!message.is_view_) {
+        message.payload_ = {buffer, payload_bytes};
+        return_block(message);
+      }
+    }
+  }
+  if (message.metadata_.empty()) message.metadata_ = kBytesMetadata;
+  return ErrorCode::ok;
+}
+
+ErrorCode Channel::drop_impossible_head() noexcept {
+  // The links of this block cannot be trusted either, so everything derived is built anew.
+  const std::uint32_t index = ring_->queue.head();
+  Descriptor& descriptor = ring_->segment->descriptor(index);
+  const StateWord word = descriptor.state.load(std::memory_order_relaxed);
+  descriptor.state.store(with_state(word, State::kQuarantined), std::memory_order_release);
+  ring_->header().dropped += 1;
+  ring_->header().quarantined += 1;
+  ring_->recover();
+  return ErrorCode::corrupt_payload;
+}
+
+/// BORROWED -> RETURNED and onto the stack; the message keeps only private memory.
+void Channel::return_block(Message& message) noexcept {
+  message.channel_ = nullptr;
+  const std::uint32_t index = message.descriptor_plus_1_ - 1;
+  message.descriptor_plus_1_ = 0;
+  StateWord expected = message.word_;
+  Descriptor& descriptor = ring_->segment->descriptor(index);
+  if (descriptor.state.compare_exchange_strong(expected,
+                                               with_state(expected, State::kReturned),
+                                               std::memory_order_acq_rel)) {
+    push_returned(index);
+    signal_space();
+  }
+  let_go_of_one();
+}
+
+/// Without memory for a copy the message goes back to its place in the queue.
+void Channel::put_back(Message& message) noexcept {
+  const std::uint32_t index = message.descriptor_plus_1_ - 1;
+  Deadline deadline(platform::kSecond);
+  if (enter(deadline) != ErrorCode::ok) {
+    release(message);
+    return;
+  }
+  Header& header = ring_->header();
+  Descriptor& descriptor = ring_->segment->descriptor(index);
+  if (descriptor.state.load(std::memory_order_relaxed) == message.word_) {
+    const std::uint64_t bytes = message.payload_.size() + message.metadata_.size();
+    descriptor.state.store(make_state(State::kReady, 0, deliveries_of(message.word_) - 1,
+                                      generation_of(message.word_)),
+                           std::memory_order_release);
+    ring_->queue.insert_by_sequence(index, bytes);
+    header.popped -= 1;
+    if (index != geometry().relief_descriptor()) {
+      header.borrowed_blocks -= 1;
+      header.borrowed_bytes -= bytes;
+    }
+  }
+  ring_->leave();
+  message.channel_ = nullptr;
+  message.descriptor_plus_1_ = 0;
+  message.payload_ = {};
+  message.metadata_ = {};
+  ring_->data_event.wake_one();
+  let_go_of_one();
+}
+
+void Channel::release(Message& message) noexcept {
+  // A message without a block may outlive its channel, so only one with a block looks at it.
+  Channel* channel = std::exchange(message.channel_, nullptr);
+  message.payload_ = {};
+  message.metadata_ = {};
+  message.is_view_ = false;
+  buffer_pool::release(static_cast<std::byte*>(std::exchange(message.buffer_, nullptr)));
+  if (message.descriptor_plus_1_ == 0) return;
+  if (channel->forked()) {
+    message.descriptor_plus_1_ = 0;
+    return;
+  }
+  channel->return_block(message);
+}
+
+void Channel::finish(Message& message) noexcept { static_cast<void>(message); }
+
+void Channel::push_returned(std::uint32_t index) noexcept {
+  Descriptor& descriptor = ring_->segment->descriptor(index);
+  std::atomic<std::uint32_t>& stack = ring_->header().returned_head;
+  std::uint32_t head = stack.load(std::memory_order_relaxed);
+  do {
+    descriptor.returned_next = head;
+  } while (!stack.compare_exchange_weak(head, index, std::memory_order_seq_cst,
+                                        std::memory_order_relaxed));
+}
+
+void Channel::signal_space() noexcept {
+  if (!ring_->space_event.someone_waits()) [[likely]] return;
+  // A full ring's producer is woken for several blocks at once; what is not signalled now is
+  // signalled by a later release, an empty queue, or seen at the end of the producer's slice.
+  const std::uint32_t queued = ring_->queue.size();
+  const std::uint32_t enough = std::min(kMostUnsignalledReleases, queued / 8);
+  if (++unsignalled_releases_ < enough) return;
+  unsignalled_releases_ = 0;
+  ring_->space_event.wake_all();
+}
+
+void Channel::let_go_of_one() noexcept {
+  if (released_.fetch_add(1, std::memory_order_acq_rel) + 1 == 0) [[unlikely]] drop_token();
+}
+
+}  // namespace ipc0cp::shm

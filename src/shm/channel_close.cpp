@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+// The beginning and the end of a channel: opening, statistics, leaving, lingering.
+#include <thread>
+
+#include "platform/clock.hpp"
+#include "shm/channel.hpp"
+
+namespace ipc0cp::shm {
+namespace {
+
+constexpr std::int64_t kCloseWaitNs = platform::kSecond;
+
+}  // namespace
+
+Channel* Channel::open(const ChannelOptions& options, std::int64_t deadline_ns) {
+  auto ring = open_ring(options.open, deadline_ns);
+  auto* channel = new Channel(options, std::move(ring));
+  process_channels::add(*channel);
+  return channel;
+}
+
+Channel::Channel(const ChannelOptions& options, std::unique_ptr<Membership> ring)
+    : options_(options),
+      ring_(std::move(ring)),
+      fork_generation_(platform::ForkGeneration::current()),
+      spin_(platform::processor_count()) {}
+
+Channel::~Channel() { process_channels::remove(*this); }
+
+void Channel::let_go() noexcept {
+  if (forked()) return;  // The parent's; its mapping may still carry views of this child.
+  close();
+  unreference();
+}
+
+void Channel::unreference() noexcept {
+  if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+}
+
+void Channel::close() noexcept {
+  if (forked() || closed_once_.exchange(true)) return;
+  closing_.store(true, std::memory_order_seq_cst);
+  ring_->wake_everybody();  // Among them threads of this handle, whose calls end with `closed`.
+  leave_ring();
+  ring_->wake_everybody();
+  if (ring_->header().retired.load(std::memory_order_acquire) != 0) remove_if_retired(*ring_);
+  // A thread that still waits for the lock must not get it in the name of a dead owner.
+  const std::int64_t end_ns = platform::now_ns() + kCloseWaitNs;
+  while (busy_.load(std::memory_order_acquire) > 0 && platform::now_ns() < end_ns) {
+    ring_->wake_everybody();
+    std::this_thread::sleep_for(std::chrono::microseconds(200));
+  }
+  const std::int64_t acquired = acquired_.load(std::memory_order_relaxed);
+  if (released_.fetch_sub(acquired, std::memory_order_acq_rel) == acquired) drop_token();
+}
+
+/// Gives the role up under the lock. Without the lock in time it is left to the others, who find
+/// the token free, exactly as after a kill.
+void Channel::leave_ring() noexcept {
+  const Role role = options_.open.role;
+  if (ring_->enter(platform::now_ns() + kCloseWaitNs) != ErrorCode::ok) {
+    if (acquired_.load() == released_.load()) return;
+    ring_->participants.set_role(Role::kLingering);
+    ring_->header().recovery_wanted.store(1, std::memory_order_relaxed);
+    return;
+  }
+  Header& header = ring_->header();
+  ring_->repair_if_anyone_is_gone();
+  if (role == Role::kProducer) {
+    header.joined_left.store(header.joined_left.load(std::memory_order_relaxed) + 1,
+                             std::memory_order_release);
+    header.producers -= 1;
+  } else {
+    header.consumers -= 1;
+  }
+  ring_->participants.set_role(Role::kLingering);
+  if (header.claimant == ring_->participants.self()) header.claimant = 0;
+  if (role == Role::kConsumer && options_.auto_unlink && header.consumers == 0) {
+    header.retired.store(1, std::memory_order_release);
+  }
+  ring_->leave();
+}
+
+void Channel::drop_token() noexcept {
+  ring_->participants.drop();
+  unreference();
+}
+
+RingStats Channel::stats() noexcept {
+  const bool locked = !forked() && !closed() &&
+                      ring_->enter(platform::now_ns() + 100 * platform::kMillisecond) ==
+                          ErrorCode::ok;
+  if (locked) ring_->repair_if_anyone_is_gone();
+  const Header& header = ring_->header();
+  RingStats stats;
+  stats.active_producers = header.producers;
+  stats.active_consumers = header.consumers;
+  stats.messages = header.queued.load(std::memory_order_relaxed);
+  stats.used_bytes = header.used_bytes;
+  stats.total_data_bytes = geometry().total_data_bytes;
+  stats.max_messages = geometry().max_messages;
+  stats.pushed = header.pushed;
+  stats.popped = header.popped;
+  stats.dropped = header.dropped;
+  stats.lost = header.lost;
+  stats.repaired_deaths = header.repaired_deaths;
+  stats.most_messages = header.most_messages;
+  stats.most_used_bytes = header.most_used_bytes;
+  stats.producer_waits = header.producer_waits;
+  stats.consumer_waits = header.consumer_waits;
+  stats.reserved_bytes = header.main_mark.load(std::memory_order_relaxed) +
+                         header.relief_mark.load(std::memory_order_relaxed);
+  if (locked) ring_->leave();
+  return stats;
+}
+
+}  // namespace ipc0cp::shm

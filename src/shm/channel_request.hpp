@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// What one push or loan asks for, passed down the layers of a channel.
+#pragma once
+
+#include "shm/channel.hpp"
+
+namespace ipc0cp::shm {
+
+struct Channel::Request {
+  BlockPlan plan;
+  std::uint64_t block_bytes = 0;
+  std::uint64_t message_bytes = 0;  ///< What counts against the capacity: payload and metadata.
+  /// Not null: the message is copied and published inside the lock hold.
+  const std::byte* inline_payload = nullptr;
+  std::string_view inline_metadata;
+
+  // The result: the block, LOANED with this word, or published already.
+  std::uint32_t descriptor = kNone;
+  StateWord word = 0;
+  bool published = false;
+
+  /// Memory must be reserved, without the lock, before the block can be had.
+  enum class Reserve { nothing, main, relief } reserve = Reserve::nothing;
+  bool claimed = false;  ///< This call is, or was, the claimant.
+};
+
+}  // namespace ipc0cp::shm

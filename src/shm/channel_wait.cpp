@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: Apache-2.0
+// The waiting half of a channel: spinning, sleeping, the soft cap and the claim.
+#include <algorithm>
+#include <cstring>
+#include <string>
+
+#include "log_internal.hpp"
+#include "platform/clock.hpp"
+#include "shm/channel_request.hpp"
+
+namespace ipc0cp::shm {
+namespace {
+
+using platform::kMillisecond;
+
+constexpr std::int64_t kWorkSliceNs = 20 * kMillisecond;   ///< While work is queued or wanted.
+constexpr std::int64_t kIdleSliceNs = 50 * kMillisecond;   ///< Otherwise.
+constexpr std::int64_t kSweepIntervalNs = 10 * kMillisecond;
+constexpr std::int64_t kClaimAfterNs = 20 * kMillisecond;
+constexpr std::int64_t kClaimExpiresNs = 100 * kMillisecond;
+constexpr std::uint64_t kSoftCapBytes = std::uint64_t{8} << 20;
+constexpr std::int64_t kSoftCapWaitNs = kMillisecond;
+constexpr std::int64_t kLongWaitNs = 5 * platform::kSecond;
+constexpr int kPollsPerClock = 32;
+
+template <class Word>
+Word peek(const Word& shared) noexcept {
+  return *const_cast<const volatile Word*>(&shared);
+}
+
+/// Polls `condition` with pauses until it holds or the time is over.
+template <class Condition>
+bool spin(std::int64_t budget_ns, Condition condition) noexcept {
+  if (budget_ns <= 0) return condition();
+  std::int64_t end_ns = 0;
+  while (true) {
+    for (int poll = 0; poll < kPollsPerClock; ++poll) {
+      if (condition()) return true;
+      platform::pause();
+    }
+    const std::int64_t now_ns = platform::now_ns();
+    if (end_ns == 0) end_ns = now_ns + budget_ns;
+    if (now_ns >= end_ns) return false;
+  }
+}
+
+}  // namespace
+
+ErrorCode Channel::check_while_waiting(std::int64_t now_ns) noexcept {
+  if (closing_.load(std::memory_order_relaxed)) return ErrorCode::closed;
+  if (forked()) return ErrorCode::forked_handle;
+  const InterruptCheck interrupted = options_.open.interrupt_check;
+  if (interrupted != nullptr && interrupted()) return ErrorCode::interrupted;
+  return ring_->sweep(now_ns, kSweepIntervalNs);
+}
+
+// ---- producers --------------------------------------------------------------------------------
+
+ErrorCode Channel::push_slowly(Request& request, Deadline& deadline,
+                               ErrorCode first_result) noexcept {
+  const Busy busy(busy_);
+  Slot& slot = ring_->participants.own_slot();
+  Header& header = ring_->header();
+  const std::int64_t start_ns = platform::now_ns();
+  bool logged = false;
+  ErrorCode result = first_result;
+  while (true) {
+    if (request.reserve != Request::Reserve::nothing) {
+      result = reserve_and_attempt(request, deadline);
+      if (request.reserve != Request::Reserve::nothing) continue;
+    }
+    const bool nobody_reads = result == ErrorCode::no_consumers;
+    if (result != ErrorCode::buffer_full && !nobody_reads) break;
+    if (deadline.never_waits()) break;
+    if (nobody_reads && header.retired.load(std::memory_order_relaxed) != 0) break;
+    const std::int64_t now_ns = platform::now_ns();
+    const ErrorCode state = check_while_waiting(now_ns);
+    if (state != ErrorCode::ok) {
+      result = state;
+      break;
+    }
+    std::int64_t left_ns = deadline.at_ns() == platform::kForever ? kWorkSliceNs
+                                                                  : deadline.at_ns() - now_ns;
+    if (nobody_reads) left_ns = std::min(left_ns, start_ns + options_.consumer_wait_ns - now_ns);
+    if (left_ns <= 0) break;
+    if (!nobody_reads) {
+      if (slot.want_bytes.load(std::memory_order_relaxed) == 0) spin_for_room();
+      if (slot.blocked_since_ns.load(std::memory_order_relaxed) == 0) {
+        slot.blocked_since_ns.store(start_ns, std::memory_order_relaxed);
+      }
+    }
+    const std::uint32_t announced = ring_->space_event.announce();
+    result = attempt_push_while_waiting(request, deadline);
+    if (result != ErrorCode::buffer_full && result != ErrorCode::no_consumers) continue;
+    if (request.reserve != Request::Reserve::nothing) continue;
+    ring_->space_event.sleep(announced, std::min(left_ns, kWorkSliceNs));
+    if (!logged && now_ns - start_ns > kLongWaitNs) {
+      logged = true;
+      log_long_wait(nobody_reads ? "a consumer" : "room");
+    }
+  }
+  slot.want_bytes.store(0, std::memory_order_relaxed);
+  slot.blocked_since_ns.store(0, std::memory_order_relaxed);
+  // Whoever leaves may have taken a wake, or held a claim, that others wait for.
+  ring_->space_event.wake_all();
+  return result;
+}
+
+ErrorCode Channel::attempt_push_while_waiting(Request& request, Deadline& deadline) noexcept {
+  const ErrorCode entered = enter(deadline);
+  if (entered == ErrorCode::timeout) return ErrorCode::buffer_full;
+  if (entered != ErrorCode::ok) return entered;
+  Header& header = ring_->header();
+  update_claim(request.block_bytes, platform::now_ns());
+  const ErrorCode result = attempt_push(request);
+  if (result == ErrorCode::ok && header.claimant == ring_->participants.self()) {
+    header.claimant = 0;
+  }
+  if (result == ErrorCode::ok) {
+    served_by_relief_ = request.descriptor == geometry().relief_descriptor();
+  } else if (request.reserve == Request::Reserve::nothing) {
+    header.producer_waits += 1;
+  }
+  const ErrorCode left = ring_->leave();
+  return left == ErrorCode::ok ? result : left;
+}
+
+/// Registers the want, and makes the oldest one of those that still wait the claimant.
+void Channel::update_claim(std::uint64_t block_bytes, std::int64_t now_ns) noexcept {
+  Header& header = ring_->header();
+  const Owner self = ring_->participants.self();
+  Slot& slot = ring_->participants.own_slot();
+  if (slot.want_bytes.load(std::memory_order_relaxed) == 0) {
+    slot.want_since_ns.store(now_ns, std::memory_order_relaxed);
+  }
+  slot.want_bytes.store(block_bytes, std::memory_order_relaxed);
+  slot.want_seen_ns.store(now_ns, std::memory_order_relaxed);
+  const std::int64_t since_ns = slot.want_since_ns.load(std::memory_order_relaxed);
+  if (header.claimant == self) {
+    header.claimant_seen_ns = now_ns;
+    header.claimant_bytes = block_bytes;
+    return;
+  }
+  // Where views fill the main part for good, waiting again each time would only cost time.
+  const std::int64_t patience_ns = served_by_relief_ ? kMillisecond : kClaimAfterNs;
+  if (header.claimant != 0 || now_ns - since_ns < patience_ns) return;
+  for (std::uint32_t index = 1; index < std::min(header.slots_end, kSlotCount); ++index) {
+    const Slot& other = ring_->segment->slot(index);
+    if (index == slot_of(self) || other.want_bytes.load(std::memory_order_relaxed) == 0) continue;
+    const bool waits_still =
+        now_ns - other.want_seen_ns.load(std::memory_order_relaxed) < kClaimExpiresNs;
+    if (waits_still && other.want_since_ns.load(std::memory_order_relaxed) < since_ns) return;
+  }
+  header.claimant = self;
+  header.claimant_bytes = block_bytes;
+  header.claimant_seen_ns = now_ns;
+}
+
+/// Whether this request would take room that an older want, the claimant's, waits for.
+bool Channel::must_stand_back(const Request& request) noexcept {
+  Header& header = ring_->header();
+  if (header.claimant == ring_->participants.self()) return false;
+  const Slot& slot = ring_->segment->slot(slot_of(header.claimant));
+  const bool expired = slot.want_bytes.load(std::memory_order_relaxed) == 0 ||
+                       platform::now_ns() - header.claimant_seen_ns > kClaimExpiresNs;
+  if (expired) {
+    header.claimant = 0;
+    return false;
+  }
+  return header.used_bytes + request.message_bytes + header.claimant_bytes >
+         geometry().total_data_bytes;
+}
+
+void Channel::spin_for_room() noexcept {
+  const Header& header = ring_->header();
+  const std::uint32_t freed = header.freed.load(std::memory_order_relaxed);
+  const std::uint32_t queued = header.queued.load(std::memory_order_relaxed);
+  const std::uint32_t enough = std::min<std::uint32_t>(1024, queued / 8);
+  const auto room = [&]() noexcept {
+    const std::uint32_t queued_now = header.queued.load(std::memory_order_relaxed);
+    if (queued_now > 0 && queued_now + enough > queued) return false;
+    return header.freed.load(std::memory_order_relaxed) != freed ||
+           header.returned_head.load(std::memory_order_relaxed) != kNone;
+  };
+  const std::uint32_t participants = peek(header.producers) + peek(header.consumers);
+  spin(spin_.nanoseconds(participants), room);
+}
+
+/// While pops are happening, what is queued stays small enough for the cache.
+void Channel::wait_for_soft_cap(std::uint64_t message_bytes, Deadline& deadline) noexcept {
+  const Header& header = ring_->header();
+  const auto below_cap = [&]() noexcept {
+    return header.queued.load(std::memory_order_relaxed) == 0 ||
+           peek(header.queued_bytes) + message_bytes <= kSoftCapBytes;
+  };
+  if (below_cap() || deadline.never_waits()) [[likely]] return;
+  const std::uint64_t popped = peek(header.popped);
+  if (popped == idle_popped_) return;  // Nobody has read since the last wait: a burst goes in.
+  const std::int64_t start_ns = platform::now_ns();
+  const std::int64_t end_ns = std::min(start_ns + kSoftCapWaitNs, deadline.at_ns());
+  const std::uint32_t participants = peek(header.producers) + peek(header.consumers);
+  if (spin(spin_.nanoseconds(participants), below_cap)) return;
+  while (!closing_.load(std::memory_order_relaxed)) {
+    const std::int64_t now_ns = platform::now_ns();
+    if (now_ns >= end_ns) break;
+    const std::uint32_t announced = ring_->space_event.announce();
+    if (below_cap()) return;
+    ring_->space_event.sleep(announced, end_ns - now_ns);
+    if (below_cap()) return;
+  }
+  idle_popped_ = peek(header.popped) == popped ? popped : ~std::uint64_t{0};
+}
+
+// ---- consumers --------------------------------------------------------------------------------
+
+bool Channel::spin_for_data() noexcept {
+  const Header& header = ring_->header();
+  const auto data = [&]() noexcept {
+    return header.queued.load(std::memory_order_relaxed) != 0 ||
+           closing_.load(std::memory_order_relaxed);
+  };
+  const std::uint32_t participants = peek(header.producers) + peek(header.consumers);
+  return spin(spin_.nanoseconds(participants), data);
+}
+
+ErrorCode Channel::pop_slowly(Message& message, Deadline& deadline) noexcept {
+  if (deadline.never_waits()) return ErrorCode::buffer_empty;
+  const Busy busy(busy_);
+  Slot& slot = ring_->participants.own_slot();
+  Header& header = ring_->header();
+  ErrorCode result = ErrorCode::buffer_empty;
+  std::int64_t start_ns = 0;
+  while (true) {
+    const bool hit = spin_for_data();
+    std::uint32_t announced = 0;
+    if (hit) {
+      spin_.hit();
+    } else {
+      announced = ring_->data_event.announce();
+    }
+    result = enter(deadline);
+    if (result == ErrorCode::ok) {
+      result = attempt_pop(message);
+      if (result == ErrorCode::buffer_empty && !hit) header.consumer_waits += 1;
+      const ErrorCode left = ring_->leave();
+      if (left != ErrorCode::ok) result = left;
+    }
+    if (result != ErrorCode::buffer_empty) break;
+    const std::int64_t now_ns = platform::now_ns();
+    if (start_ns == 0) {
+      start_ns = now_ns;
+      slot.blocked_since_ns.store(now_ns, std::memory_order_relaxed);
+    }
+    const ErrorCode state = check_while_waiting(now_ns);
+    if (state != ErrorCode::ok) {
+      result = state;
+      break;
+    }
+    const std::int64_t left_ns =
+        deadline.at_ns() == platform::kForever ? kIdleSliceNs : deadline.at_ns() - now_ns;
+    if (left_ns <= 0) {
+      result = ErrorCode::timeout;
+      break;
+    }
+    if (hit) continue;
+    ring_->data_event.sleep(announced, std::min(left_ns, kIdleSliceNs));
+    spin_.slept(platform::now_ns() - now_ns);
+  }
+  slot.blocked_since_ns.store(0, std::memory_order_relaxed);
+  // A wake that came with the deadline, Ctrl-C or close() is passed on.
+  if (result != ErrorCode::ok) ring_->data_event.wake_one();
+  return result;
+}
+
+void Channel::log_long_wait(const char* what) const noexcept {
+  try {
+    const Header& header = ring_->header();
+    std::string text = "ring '" + name() + "': blocked for 5 s, waiting for " + what + "; " +
+                       std::to_string(header.queued.load(std::memory_order_relaxed)) +
+                       " message(s) queued, " + std::to_string(peek(header.used_bytes)) + " of " +
+                       std::to_string(geometry().total_data_bytes) + " bytes in use";
+    const std::uint32_t lock_owner =
+        slot_of(header.lock.load(std::memory_order_relaxed) & ~kLockWaiters);
+    for (std::uint32_t index = 1; index < std::min(peek(header.slots_end), kSlotCount); ++index) {
+      const Slot& slot = ring_->segment->slot(index);
+      const std::uint64_t word = slot.word.load(std::memory_order_relaxed);
+      if (role_of(word) == Role::kNone) continue;
+      const Owner owner = make_owner(index, incarnation_of_slot(word));
+      std::uint64_t blocks = 0;
+      std::uint64_t bytes = 0;
+      for (std::uint32_t block = 0; block < geometry().descriptor_count; ++block) {
+        const StateWord state =
+            ring_->segment->descriptor(block).state.load(std::memory_order_relaxed);
+        if (state_of(state) == State::kFree || owner_of(state) != owner) continue;
+        blocks += 1;
+        bytes += ring_->segment->read_fields(block).payload_bytes;
+      }
+      if (blocks == 0 && index != lock_owner) continue;
+      text += "; process " + std::to_string(slot.process_id) + " (" +
+              std::string(slot.name, strnlen(slot.name, sizeof slot.name)) + ") holds " +
+              std::to_string(blocks) + " block(s), " + std::to_string(bytes) + " bytes" +
+              (index == lock_owner ? ", and the lock" : "");
+    }
+    log(LogLevel::warning, text);
+  } catch (const std::bad_alloc&) {
+    log(LogLevel::warning, "a call on a ring has been blocked for 5 s");
+  }
+}
+
+}  // namespace ipc0cp::shm

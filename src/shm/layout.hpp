@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every shared byte of a ring, and nothing else. docs/shm_format.md explains the states.
+//
+//   file   +-----------------------------+ 0
+//          | Header                      |   identity, lock, truth, derived state
+//          +-----------------------------+ slots_offset
+//          | Slot[1024]                  |   who takes part; slot 0 is never used
+//          +-----------------------------+ descriptors_offset
+//          | Descriptor[count]           |   one per block; the last one is the relief block's
+//          +-----------------------------+ arena_offset (a multiple of 64 KiB)
+//          | main part                   |   blocks of messages, backed up to main_mark
+//          +-----------------------------+ arena_offset + main_bytes
+//          | relief block                |   one message of the largest size, up to relief_mark
+//          +-----------------------------+ file_bytes
+//
+//   block  +-----------------------------+ offset, a multiple of 64
+//          | payload                     |
+//          +-----------------------------+ offset + payload_bytes
+//          | red zone, 16..31 bytes      |   up to a multiple of 16
+//          +-----------------------------+
+//          | metadata                    |   none: {"type":"bytes","version":"1.0"}
+//          +-----------------------------+ offset + extent_bytes, a multiple of 64
+//
+// "Truth" is what a death leaves and recover() believes. "Derived" may be half-written at any
+// instant; recover() builds it anew from the truth.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+namespace ipc0cp::shm {
+
+inline constexpr std::uint64_t kMagic = 0x01'70'63'30'63'70'69'0A;  // "\nipc0cp" and a one
+inline constexpr std::uint32_t kLayoutVersion = 1;
+
+inline constexpr std::uint32_t kSlotCount = 1024;  ///< Slot 0 is never used: a lock word is not 0.
+inline constexpr std::uint32_t kNone = 0xFFFF'FFFF;  ///< "No descriptor" in every index field.
+inline constexpr std::uint64_t kBlockAlignment = 64;
+inline constexpr std::uint64_t kRedZoneBytes = 16;  ///< At least; the end is rounded up to 16.
+inline constexpr std::uint64_t kGranuleBytes = 64 << 10;  ///< Alignment of the parts and the marks.
+inline constexpr std::uint32_t kMaxDeliveries = 3;
+
+// Bytes locked in the file, far behind its end; the same in every layout version.
+inline constexpr std::uint64_t kTokenByte = std::uint64_t{1} << 40;  ///< + slot: its owner lives.
+inline constexpr std::uint64_t kClaimByte = std::uint64_t{1} << 41;  ///< + slot: it is taken.
+inline constexpr std::uint64_t kLifeByte = kTokenByte - 1;  ///< Read: attaching; write: removing.
+
+// ---- words ----------------------------------------------------------------------------------
+
+/// Slot and incarnation of a handle: `slot 10 | incarnation 21`. Never 0 for a real owner.
+using Owner = std::uint32_t;
+inline constexpr unsigned kIncarnationBits = 21;
+inline constexpr std::uint32_t kIncarnationMask = (1U << kIncarnationBits) - 1;
+constexpr Owner make_owner(std::uint32_t slot, std::uint32_t incarnation) noexcept {
+  return slot << kIncarnationBits | (incarnation & kIncarnationMask);
+}
+constexpr std::uint32_t slot_of(Owner owner) noexcept { return owner >> kIncarnationBits; }
+constexpr std::uint32_t incarnation_of(Owner owner) noexcept { return owner & kIncarnationMask; }
+
+/// The lock word: an owner, and above it whether somebody sleeps. 0: free.
+inline constexpr std::uint32_t kLockWaiters = 1U << 31;
+
+/// Life of a block.
+///
+///   FREE -> LOANED -> READY -> BORROWED -> FREE     under the lock, but for
+///           LOANED -> ABANDONED, BORROWED -> RETURNED      which need no lock; they go onto the
+///                                                  stack of returned blocks, then -> FREE
+///   BORROWED -> KEPT -> RETURNED                   redelivery: finished, but still viewed
+///   any -> QUARANTINED                             an impossible descriptor, out of use
+enum class State : std::uint32_t {
+  kFree = 0,
+  kLoaned = 1,
+  kReady = 2,
+  kBorrowed = 3,
+  kAbandoned = 4,
+  kReturned = 5,
+  kKept = 6,
+  kQuarantined = 7,
+};
+
+/// The state word of a descriptor:
+///
+///   63   61 60           51 50                30 29       24 23              0
+///   | state | owner slot 10 | owner incarnation 21 | deliveries 6 | generation 24 |
+using StateWord = std::uint64_t;
+constexpr StateWord make_state(State state, Owner owner, std::uint32_t deliveries,
+                               std::uint32_t generation) noexcept {
+  return static_cast<StateWord>(state) << 61 | static_cast<StateWord>(owner) << 30 |
+         static_cast<StateWord>(deliveries & 0x3FU) << 24 | (generation & 0xFF'FFFFU);
+}
+constexpr State state_of(StateWord word) noexcept { return static_cast<State>(word >> 61); }
+constexpr Owner owner_of(StateWord word) noexcept {
+  return static_cast<Owner>(word >> 30) & 0x7FFF'FFFFU;
+}
+constexpr std::uint32_t deliveries_of(StateWord word) noexcept {
+  return static_cast<std::uint32_t>(word >> 24) & 0x3FU;
+}
+constexpr std::uint32_t generation_of(StateWord word) noexcept {
+  return static_cast<std::uint32_t>(word) & 0xFF'FFFFU;
+}
+/// The same block in another state.
+constexpr StateWord with_state(StateWord word, State state) noexcept {
+  return (word & ~(StateWord{7} << 61)) | static_cast<StateWord>(state) << 61;
+}
+
+/// What the owner of a slot does. `kLingering` has left but still has loans or views.
+enum class Role : std::uint32_t {
+  kNone = 0,
+  kAttaching = 1,
+  kProducer = 2,
+  kConsumer = 3,
+  kLingering = 4,
+};
+/// The slot word: `incarnation 21 | role 8`.
+constexpr std::uint64_t make_slot_word(std::uint32_t incarnation, Role role) noexcept {
+  return static_cast<std::uint64_t>(incarnation & kIncarnationMask) << 8 |
+         static_cast<std::uint64_t>(role);
+}
+constexpr Role role_of(std::uint64_t word) noexcept { return static_cast<Role>(word & 0xFFU); }
+constexpr std::uint32_t incarnation_of_slot(std::uint64_t word) noexcept {
+  return static_cast<std::uint32_t>(word >> 8) & kIncarnationMask;
+}
+
+/// An event word: `sequence 31 | W 1`; W says that somebody sleeps or is about to.
+inline constexpr std::uint32_t kEventWaiters = 1;
+
+/// Producers that ever joined and those that closed: `joined 32 | left 32`.
+constexpr std::uint32_t joined_of(std::uint64_t word) noexcept {
+  return static_cast<std::uint32_t>(word >> 32);
+}
+constexpr std::uint32_t left_of(std::uint64_t word) noexcept {
+  return static_cast<std::uint32_t>(word);
+}
+inline constexpr std::uint64_t kOneJoined = std::uint64_t{1} << 32;
+
+inline constexpr std::uint32_t kOptionsFixed = 1;     ///< A producer has decided the options.
+inline constexpr std::uint32_t kOptionRedeliver = 2;  ///< Blocks of dead consumers come again.
+
+// ---- structures -----------------------------------------------------------------------------
+
+struct alignas(64) Descriptor {
+  std::atomic<StateWord> state;   ///< Truth. Stored last when a block comes into being.
+  std::uint64_t offset;           ///< Truth while not FREE: from the start of the arena.
+  std::uint64_t extent_bytes;     ///< Truth while not FREE. FREE: a hole, 0 for a spare.
+  std::uint64_t payload_bytes;    ///< Truth.
+  std::uint64_t sequence;         ///< Truth from READY on: place in the order of publishing.
+  std::uint32_t metadata_bytes;   ///< Truth.
+  std::uint32_t returned_next;    ///< Link of the stack of returned blocks.
+  std::uint32_t address_previous;  ///< Derived: neighbours in address order.
+  std::uint32_t address_next;
+  std::uint32_t link_previous;  ///< Derived: bin of a hole.
+  std::uint32_t link_next;      ///< Derived: bin, list of spares, or queue.
+};
+static_assert(sizeof(Descriptor) == 64);
+static_assert(offsetof(Descriptor, offset) == 8);
+static_assert(offsetof(Descriptor, metadata_bytes) == 40);
+static_assert(offsetof(Descriptor, link_next) == 60);
+
+struct alignas(128) Slot {
+  std::atomic<std::uint64_t> word;  ///< Truth: incarnation and role.
+  // For people and for the rule about raw clones; written before the role.
+  std::uint64_t start_time_ticks;
+  std::uint64_t pid_namespace_inode;
+  std::uint64_t time_namespace_inode;
+  std::uint32_t process_id;
+  std::uint32_t thread_id;
+  char name[16];
+  // Hints, written by the owner alone.
+  std::atomic<std::uint64_t> want_bytes;     ///< What a waiting producer wants, 0: nothing.
+  std::atomic<std::int64_t> want_since_ns;   ///< When it began to.
+  std::atomic<std::int64_t> blocked_since_ns;  ///< Since when a call waits, 0: none does.
+  std::atomic<std::uint64_t> messages;       ///< Pushed or popped by this incarnation.
+  std::atomic<std::int64_t> want_seen_ns;    ///< When it last said that it still waits.
+  std::int64_t attached_ns;
+};
+static_assert(sizeof(Slot) == 128);
+static_assert(offsetof(Slot, want_bytes) == 56);
+
+/// The last free and its counter: two stores made one. Redone by recover() while `valid`.
+struct Redo {
+  std::atomic<std::uint32_t> valid;
+  std::uint32_t descriptor;
+  StateWord expected;           ///< The state word the block had.
+  std::uint64_t counter_value;  ///< What `*counter` becomes.
+  std::uint32_t counter;        ///< 0: lost, 1: dropped.
+  std::uint32_t unused;
+};
+static_assert(sizeof(Redo) == 32);
+
+inline constexpr std::uint32_t kBinCount = 640;
+inline constexpr std::uint32_t kBinWords = kBinCount / 64;
+
+struct Header {
+  // Identity: written before the file has a name, never changed.
+  std::uint64_t magic;
+  std::uint32_t layout_version;
+  std::uint32_t header_bytes;
+  std::uint64_t file_bytes;
+  std::uint64_t total_data_bytes;
+  std::uint64_t main_bytes;
+  std::uint64_t relief_bytes;
+  std::uint32_t max_messages;
+  std::uint32_t descriptor_count;
+  std::uint64_t slots_offset;
+  std::uint64_t descriptors_offset;
+  std::uint64_t arena_offset;
+  std::uint64_t ring_id;
+  std::int64_t created_ns;
+  std::atomic<std::uint32_t> options;  ///< Truth: fixed by the first producer.
+  std::uint32_t unused_identity[7];
+
+  // What one push or pop touches.
+  alignas(64) std::atomic<std::uint32_t> lock;  ///< Truth.
+  std::uint32_t queue_head;                     ///< Derived from here to the end of the line.
+  std::uint32_t queue_tail;
+  std::uint32_t spare_head;
+  std::uint64_t next_sequence;  ///< Truth, together with the largest sequence in use.
+  std::uint64_t queued_bytes;
+  std::uint64_t used_bytes;  ///< Metadata and payload of all blocks of the main part in use.
+  std::uint32_t live_blocks;
+  std::uint32_t borrowed_blocks;
+  std::uint64_t borrowed_bytes;
+  std::uint32_t producers;
+  std::uint32_t consumers;
+
+  // Polled by spinning waiters, so apart from the rest.
+  alignas(64) std::atomic<std::uint32_t> queued;  ///< Derived: messages in the queue.
+  std::atomic<std::uint32_t> freed;               ///< Counts blocks freed; only ever compared.
+
+  alignas(64) std::atomic<std::uint32_t> data_event;   ///< Something was published.
+  alignas(64) std::atomic<std::uint32_t> space_event;  ///< Something was returned.
+  alignas(64) std::atomic<std::uint32_t> returned_head;  ///< Stack of returned blocks, kNone-based.
+
+  // Truth, rarely written.
+  alignas(64) std::atomic<std::uint64_t> joined_left;
+  std::atomic<std::uint32_t> retired;  ///< The name is given up; nobody joins any more.
+  std::atomic<std::uint32_t> damaged;  ///< Sticky: blocks overlap.
+  std::atomic<std::uint64_t> main_mark;    ///< [0, mark) of the main part is backed by memory.
+  std::atomic<std::uint64_t> relief_mark;  ///< The same for the relief block.
+  std::uint32_t collecting;  ///< Stack that is being taken apart, kNone: none.
+  std::uint32_t quarantined;
+  std::uint64_t lost;
+  std::uint64_t dropped;
+  alignas(64) Redo redo;
+  std::uint64_t repaired_deaths;
+
+  // Derived or for statistics.
+  alignas(64) std::uint64_t pushed;
+  std::uint64_t popped;
+  std::uint64_t most_messages;
+  std::uint64_t most_used_bytes;
+  std::uint64_t producer_waits;
+  std::uint64_t consumer_waits;
+  std::uint32_t address_head;
+  std::uint32_t address_tail;
+  std::uint32_t growing;    ///< Descriptor of the wilderness being reserved, kNone: none.
+  std::uint32_t slots_end;  ///< One more than the highest slot ever used.
+  alignas(64) std::atomic<std::int64_t> last_sweep_ns;  ///< When somebody last looked for deaths.
+  std::atomic<std::uint32_t> recovery_wanted;
+  std::uint32_t claimant;  ///< Owner of the oldest want, 0: none.
+  std::uint64_t claimant_bytes;
+  std::int64_t claimant_seen_ns;  ///< When it last said that it still waits.
+  alignas(64) std::uint64_t bin_summary;
+  std::uint64_t bin_words[kBinWords];
+  std::uint32_t bins[kBinCount];
+};
+static_assert(offsetof(Header, lock) == 128);
+static_assert(offsetof(Header, queued) == 192);
+static_assert(offsetof(Header, data_event) == 256);
+static_assert(offsetof(Header, returned_head) == 384);
+static_assert(offsetof(Header, joined_left) == 448);
+static_assert(offsetof(Header, redo) == 512);
+static_assert(offsetof(Header, bins) % 4 == 0);
+static_assert(sizeof(Header) <= 4096);
+
+}  // namespace ipc0cp::shm

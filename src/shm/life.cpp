@@ -1,0 +1,421 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "shm/life.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <string_view>
+#include <thread>
+
+#include "log_internal.hpp"
+#include "platform/clock.hpp"
+#include "platform/liveness.hpp"
+
+namespace ipc0cp::shm {
+namespace {
+
+using platform::File;
+using platform::FileIdentity;
+using platform::LockKind;
+using platform::LockResult;
+
+std::string quoted(const std::string& name) { return "ring '" + name + "'"; }
+
+[[noreturn]] void fail_system(const std::string& what, int error) {
+  throw Error(ErrorCode::system_error, what + ": " + std::strerror(error), error);
+}
+
+[[noreturn]] void fail_no_space(const OpenOptions& options, std::uint64_t needed_bytes) {
+  throw Error(ErrorCode::no_space,
+              quoted(options.name) + " needs " + std::to_string(needed_bytes) +
+                  " bytes of /dev/shm, only " + std::to_string(platform::free_shared_memory()) +
+                  " are free; ask for less, remove old rings (`ipc0cp rm --stale`), or give the "
+                  "container more (--shm-size)",
+              ENOSPC);
+}
+
+/// The files of one attempt to open: all of one inode, each an open file description of its own.
+struct OpenFiles {
+  File mapped;  ///< Mapped, so it must hold no lock.
+  File token;   ///< Holds life, claim and token.
+  File probe;   ///< Looks at the locks of others.
+};
+
+/// What an attempt to open an existing ring came to.
+enum class Attempt { joined, absent, again };
+
+class Opening {
+ public:
+  Opening(const OpenOptions& options, std::int64_t deadline_ns)
+      : options_(options), deadline_ns_(deadline_ns), path_(path_of(options.name)) {}
+
+  std::unique_ptr<Membership> run() {
+    while (true) {
+      switch (open_existing()) {
+        case Attempt::joined:
+          return std::move(membership_);
+        case Attempt::again:
+          pause("is being removed or attached to by others");
+          continue;
+        case Attempt::absent:
+          break;
+      }
+      if (options_.total_data_bytes == 0) {
+        pause("does not exist, and without total_data_bytes it cannot be created");
+      } else if (create()) {
+        return std::move(membership_);
+      }
+    }
+  }
+
+ private:
+  void pause(const char* state) const {
+    if (options_.interrupt_check != nullptr && options_.interrupt_check()) {
+      throw Error(ErrorCode::interrupted, "interrupted while opening " + quoted(options_.name));
+    }
+    if (platform::now_ns() >= deadline_ns_) {
+      throw Error(ErrorCode::timeout, "time-out: " + quoted(options_.name) + " " + state);
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+
+  Attempt open_existing() {
+    OpenFiles files;
+    if (!open_files(files)) return Attempt::absent;
+    FileIdentity identity;
+    if (const int error = platform::identity_of(files.token, identity)) fail_system(path_, error);
+    check_owner(identity);
+    if (platform::lock_byte(files.token.get(), kLifeByte, LockKind::read) != LockResult::taken) {
+      return Attempt::again;
+    }
+    if (!still_named(files)) return Attempt::again;
+    Geometry geometry;
+    std::string what_is_wrong;
+    const ErrorCode read = Segment::read_geometry(files.token, geometry, what_is_wrong);
+    if (read != ErrorCode::ok) {
+      throw Error(read, path_ + " cannot be used as a ring: " + what_is_wrong +
+                            (read == ErrorCode::version_mismatch
+                                 ? "; end its users and remove it with `ipc0cp rm --force`"
+                                 : "; remove the file or choose another name"));
+    }
+    if (!anyone_lives(files)) {
+      const Attempt settled = settle_orphan(files, geometry);
+      if (settled != Attempt::joined) return settled;
+    }
+    check_sizes(geometry);
+    return join(std::move(files), geometry);
+  }
+
+  /// Three descriptions of one and the same inode; false if the name is absent.
+  bool open_files(OpenFiles& files) {
+    for (File* file : {&files.token, &files.probe, &files.mapped}) {
+      const int error = platform::open_existing(path_, *file);
+      if (error == ENOENT) return false;
+      if (error == EACCES || error == EPERM) {
+        throw Error(ErrorCode::permission_denied,
+                    path_ + " belongs to another user or may not be opened; ask its owner for "
+                            "mode=, or choose another name",
+                    error);
+      }
+      if (error == ELOOP || error == EISDIR || error == ENXIO || error == ENODEV) {
+        throw Error(ErrorCode::not_a_ring,
+                    path_ + " is not a regular file; remove it or choose another name", error);
+      }
+      if (error != 0) fail_system("cannot open " + path_, error);
+    }
+    return true;
+  }
+
+  void check_owner(const FileIdentity& identity) const {
+    if (!identity.regular) {
+      throw Error(ErrorCode::not_a_ring,
+                  path_ + " is not a regular file; remove it or choose another name");
+    }
+    const auto& trusted = options_.trusted_owners;
+    if (identity.owner == platform::effective_user() ||
+        std::find(trusted.begin(), trusted.end(), identity.owner) != trusted.end()) {
+      return;
+    }
+    throw Error(ErrorCode::permission_denied,
+                path_ + " belongs to user " + std::to_string(identity.owner) + ", this is user " +
+                    std::to_string(platform::effective_user()) +
+                    "; name its owner in trusted_owners if you trust it",
+                EPERM);
+  }
+
+  bool still_named(const OpenFiles& files) const {
+    FileIdentity named;
+    FileIdentity token;
+    FileIdentity probe;
+    FileIdentity mapped;
+    if (platform::identity_of(path_, named) != 0) return false;
+    if (platform::identity_of(files.token, token) != 0 ||
+        platform::identity_of(files.probe, probe) != 0 ||
+        platform::identity_of(files.mapped, mapped) != 0) {
+      return false;
+    }
+    return named.same_file(token) && token.same_file(probe) && token.same_file(mapped) &&
+           token.links == 1;
+  }
+
+  static bool anyone_lives(const OpenFiles& files) noexcept {
+    return platform::range_is_held(files.probe.get(), kTokenByte, kSlotCount) ||
+           platform::range_is_held(files.probe.get(), kClaimByte, kSlotCount);
+  }
+
+  /// Nobody lives here: an empty ring is removed so that it starts anew, one with messages stays.
+  Attempt settle_orphan(const OpenFiles& files, const Geometry& geometry) {
+    if (platform::lock_byte(files.token.get(), kLifeByte, LockKind::write) != LockResult::taken) {
+      return Attempt::again;
+    }
+    if (!still_named(files) || anyone_lives(files)) return Attempt::again;
+    auto membership = map_membership(files, geometry);
+    membership->recovery.run(nullptr);
+    const bool retired = membership->header().retired.load(std::memory_order_acquire) != 0;
+    if (membership->queue.size() == 0 || retired) {
+      platform::remove_name(path_);
+      return Attempt::again;
+    }
+    return platform::lock_byte(files.token.get(), kLifeByte, LockKind::read) == LockResult::taken
+               ? Attempt::joined
+               : Attempt::again;
+  }
+
+  void check_sizes(const Geometry& geometry) const {
+    const std::uint64_t wanted = options_.total_data_bytes;
+    if (wanted != 0 && wanted != geometry.total_data_bytes) {
+      throw Error(ErrorCode::size_mismatch,
+                  quoted(options_.name) + " has total_data_bytes=" +
+                      std::to_string(geometry.total_data_bytes) + ", asked for " +
+                      std::to_string(wanted) +
+                      "; use the same number everywhere, or let consumers take what is there");
+    }
+    if (options_.max_messages != 0 && options_.max_messages != geometry.max_messages) {
+      throw Error(ErrorCode::option_mismatch,
+                  quoted(options_.name) + " has max_messages=" +
+                      std::to_string(geometry.max_messages) + ", asked for " +
+                      std::to_string(options_.max_messages) +
+                      "; start the producer that names it first, or leave it out");
+    }
+  }
+
+  std::unique_ptr<Membership> map_membership(const OpenFiles& files, const Geometry& geometry) {
+    auto segment = std::make_unique<Segment>();
+    const bool arena_writable = options_.role == Role::kProducer;
+    if (const int error = segment->map(files.mapped, geometry, arena_writable)) {
+      fail_system("cannot map " + path_ + " (" + std::to_string(geometry.file_bytes) + " bytes)",
+                  error);
+    }
+    return std::make_unique<Membership>(options_.name, std::move(segment));
+  }
+
+  void claim_slot(OpenFiles& files) {
+    const ErrorCode claimed =
+        membership_->participants.claim(std::move(files.token), std::move(files.probe));
+    if (claimed == ErrorCode::too_many_participants) {
+      throw Error(claimed, quoted(options_.name) + " has " + std::to_string(kMaxParticipants) +
+                               " handles already, the most there can be; close some");
+    }
+    if (claimed != ErrorCode::ok) fail_system("cannot lock bytes of " + path_, errno);
+  }
+
+  Attempt join(OpenFiles files, const Geometry& geometry) {
+    membership_ = map_membership(files, geometry);
+    claim_slot(files);
+    Membership& ring = *membership_;
+    const ErrorCode entered = ring.enter(std::min(
+        deadline_ns_, platform::deadline_after(60 * platform::kSecond)));
+    if (entered != ErrorCode::ok) {
+      membership_.reset();
+      throw Error(entered, entered == ErrorCode::timeout
+                               ? "time-out: " + quoted(options_.name) +
+                                     " is locked by a process that is stopped"
+                               : quoted(options_.name) +
+                                     " is damaged; end its users and remove " + path_);
+    }
+    if (ring.participants.predecessor_died()) ring.recover();
+    ring.repair_if_anyone_is_gone();
+    if (ring.header().retired.load(std::memory_order_acquire) != 0) {
+      ring.leave();
+      remove_if_retired(ring);
+      membership_.reset();
+      return Attempt::again;
+    }
+    std::string option_conflict;
+    if (!agree_on_options(ring, option_conflict)) {
+      ring.leave();
+      membership_.reset();
+      throw Error(ErrorCode::option_mismatch, option_conflict);
+    }
+    const std::string note = settle_leftovers(ring);
+    take_role(ring);
+    ring.leave();
+    platform::unlock_byte(ring.participants.token_file(), kLifeByte);
+    ring.wake_everybody();
+    if (!note.empty()) log(LogLevel::warning, note);
+    return Attempt::joined;
+  }
+
+  /// The first producer decides the options of a ring that a consumer made.
+  bool agree_on_options(Membership& ring, std::string& conflict) const {
+    if (options_.role != Role::kProducer) return true;
+    const std::uint32_t mine = kOptionsFixed | (options_.redeliver ? kOptionRedeliver : 0);
+    const std::uint32_t theirs = ring.header().options.load(std::memory_order_relaxed);
+    if ((theirs & kOptionsFixed) == 0) {
+      ring.header().options.store(mine, std::memory_order_relaxed);
+      return true;
+    }
+    if (theirs == mine) return true;
+    const char* has = (theirs & kOptionRedeliver) != 0 ? "True" : "False";
+    conflict = quoted(options_.name) + " has redeliver=" + has + ", asked for " +
+               (options_.redeliver ? "True" : "False") + "; use the same everywhere";
+    return false;
+  }
+
+  /// Contract, "Reruns": what to do with messages that nobody living has pushed.
+  std::string settle_leftovers(Membership& ring) const {
+    Header& header = ring.header();
+    if (header.producers + header.consumers > 0) return {};
+    const std::uint64_t word = header.joined_left.load(std::memory_order_relaxed);
+    const std::uint32_t left_behind = ring.queue.size();
+    if (left_behind == 0) {
+      header.joined_left.store(0, std::memory_order_relaxed);
+      return {};
+    }
+    if (joined_of(word) == left_of(word)) return {};
+    const bool discard = options_.stale == Stale::discard;
+    if (discard) {
+      while (ring.queue.size() > 0) {
+        drop_head(*ring.segment, ring.allocator, ring.queue, ring.recovery);
+      }
+    }
+    header.joined_left.store(0, std::memory_order_relaxed);
+    return quoted(options_.name) + ": " + std::to_string(left_behind) +
+           " message(s) of producers that died are " +
+           (discard ? "discarded (stale=\"discard\")"
+                    : "kept; waiting for a new producer after them (stale=\"resume\")");
+  }
+
+  void take_role(Membership& ring) const {
+    Header& header = ring.header();
+    if (options_.role == Role::kProducer) {
+      // Joined before the role: a death in between counts as a producer that died.
+      header.joined_left.store(header.joined_left.load(std::memory_order_relaxed) + kOneJoined,
+                               std::memory_order_release);
+    }
+    ring.participants.set_role(options_.role);
+    (options_.role == Role::kProducer ? header.producers : header.consumers) += 1;
+    header.slots_end = std::max(header.slots_end, slot_of(ring.participants.self()) + 1);
+  }
+
+  /// False if somebody else was faster to take the name.
+  bool create() {
+    const std::uint32_t max_messages = options_.max_messages != 0
+                                           ? options_.max_messages
+                                           : default_max_messages(options_.total_data_bytes);
+    const Geometry geometry = Geometry::of(options_.total_data_bytes, max_messages);
+    const std::uint64_t needed = geometry.arena_offset + geometry.main_bytes;
+    if (platform::free_shared_memory() < needed) fail_no_space(options_, needed);
+    OpenFiles files;
+    if (const int error = platform::open_unnamed(options_.mode, files.mapped)) {
+      fail_system("cannot create a file in " + std::string(platform::kSharedMemoryDirectory),
+                  error);
+    }
+    int error = platform::set_mode(files.mapped, options_.mode);
+    if (error == 0) error = platform::set_size(files.mapped, geometry.file_bytes);
+    if (error == 0) error = platform::open_again(files.mapped, files.token);
+    if (error == 0) error = platform::open_again(files.mapped, files.probe);
+    if (error != 0) fail_system("cannot prepare " + path_, error);
+    return initialise(std::move(files), geometry);
+  }
+
+  bool initialise(OpenFiles files, const Geometry& geometry) {
+    membership_ = map_membership(files, geometry);
+    Membership& ring = *membership_;
+    const platform::Mapping& control = ring.segment->control_mapping();
+    if (platform::reserve(files.mapped.get(), 0, control.data(), control.size()) != 0) {
+      fail_no_space(options_, control.size());
+    }
+    const bool producer = options_.role == Role::kProducer;
+    ring.segment->initialise(!producer ? 0
+                                       : kOptionsFixed | (options_.redeliver ? kOptionRedeliver
+                                                                             : 0));
+    if (options_.reserve) reserve_everything(ring, files.mapped);
+    ring.recovery.run(nullptr);
+    claim_slot(files);
+    take_role(ring);
+    const int error = platform::give_name(files.mapped, path_);
+    if (error == 0) return true;
+    membership_.reset();
+    if (error != EEXIST) fail_system("cannot create " + path_, error);
+    return false;
+  }
+
+  void reserve_everything(Membership& ring, const File& file) const {
+    const Geometry& geometry = ring.segment->geometry();
+    if (platform::reserve(file.get(), geometry.arena_offset, ring.segment->arena(),
+                          geometry.arena_bytes()) != 0) {
+      fail_no_space(options_, geometry.file_bytes);
+    }
+    ring.header().main_mark.store(geometry.main_bytes, std::memory_order_relaxed);
+    ring.header().relief_mark.store(geometry.relief_bytes, std::memory_order_relaxed);
+  }
+
+  const OpenOptions& options_;
+  std::int64_t deadline_ns_;
+  std::string path_;
+  std::unique_ptr<Membership> membership_;
+};
+
+}  // namespace
+
+std::string path_of(const std::string& name) {
+  return std::string(platform::kSharedMemoryDirectory) + "/ipc0cp." + name;
+}
+
+std::string checked_name(const std::string& name) {
+  const std::string bare = !name.empty() && name.front() == '/' ? name.substr(1) : name;
+  const auto allowed = [](char character) {
+    return (character >= 'A' && character <= 'Z') || (character >= 'a' && character <= 'z') ||
+           (character >= '0' && character <= '9') || character == '.' || character == '_' ||
+           character == '-';
+  };
+  if (bare.empty() || bare.size() > kMaxNameLength ||
+      !std::all_of(bare.begin(), bare.end(), allowed)) {
+    throw Error(ErrorCode::invalid_argument,
+                "a ring's name has 1.." + std::to_string(kMaxNameLength) +
+                    " characters of [A-Za-z0-9._-], this one has " + std::to_string(bare.size()) +
+                    ": '" + bare.substr(0, kMaxNameLength) + "'");
+  }
+  return bare;
+}
+
+std::unique_ptr<Membership> open_ring(const OpenOptions& options, std::int64_t deadline_ns) {
+  return Opening(options, deadline_ns).run();
+}
+
+void remove_if_retired(const Membership& membership) noexcept {
+  const int token = membership.participants.token_file();
+  if (platform::lock_byte(token, kLifeByte, LockKind::write) != LockResult::taken) return;
+  try {
+    const std::string path = path_of(membership.name());
+    FileIdentity named;
+    struct {
+      FileIdentity identity;
+      int error;
+    } ours{};
+    File borrowed(token);
+    ours.error = platform::identity_of(borrowed, ours.identity);
+    borrowed.take();
+    if (ours.error == 0 && platform::identity_of(path, named) == 0 &&
+        named.same_file(ours.identity) &&
+        membership.header().retired.load(std::memory_order_acquire) != 0) {
+      platform::remove_name(path);
+    }
+  } catch (const std::bad_alloc&) {
+    // The name stays; the next attacher finds the ring retired and removes it.
+  }
+  platform::unlock_byte(token, kLifeByte);
+}
+
+}  // namespace ipc0cp::shm

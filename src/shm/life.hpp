@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// The life of a name: creating, opening, joining, leaving and removing a ring.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "ipc0cp/ring_buffer.hpp"
+#include "shm/membership.hpp"
+
+namespace ipc0cp::shm {
+
+struct OpenOptions {
+  std::string name;  ///< Checked already, without a leading slash.
+  Role role = Role::kConsumer;
+  std::uint64_t total_data_bytes = 0;  ///< 0: take what is there, wait for a creator.
+  std::uint32_t max_messages = 0;      ///< 0: whatever the ring has, or the default.
+  bool redeliver = false;
+  bool reserve = false;
+  unsigned mode = 0600;
+  Stale stale = Stale::resume;
+  std::vector<std::uint32_t> trusted_owners;
+  InterruptCheck interrupt_check = nullptr;
+};
+
+std::string path_of(const std::string& name);
+/// The name without its leading slash. @throws Error invalid_argument.
+std::string checked_name(const std::string& name);
+
+/// Opens or creates the ring and joins it.
+///
+/// A name is absent or whole: a ring is built in an unnamed file and linked when it is complete.
+/// Joining holds the life byte for reading, removing holds it for writing, and both look again at
+/// the name under it, so nobody joins what is being removed and nobody removes a newcomer's ring.
+/// @throws Error as documented at the public constructors; timeout.
+std::unique_ptr<Membership> open_ring(const OpenOptions& options, std::int64_t deadline_ns);
+
+/// Removes the name if it still is this ring's and the ring is retired. Never waits; if somebody
+/// is attaching just now, that attacher does it.
+void remove_if_retired(const Membership& membership) noexcept;
+
+}  // namespace ipc0cp::shm

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "shm/membership.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "log_internal.hpp"
+#include "platform/clock.hpp"
+
+namespace ipc0cp::shm {
+
+Membership::Membership(std::string name, std::unique_ptr<Segment> segment_to_use)
+    : name_(std::move(name)),
+      segment(std::move(segment_to_use)),
+      participants(*segment),
+      allocator(*segment),
+      queue(*segment),
+      recovery(*segment, allocator, queue),
+      lock(segment->header().lock, participants),
+      data_event(segment->header().data_event),
+      space_event(segment->header().space_event) {}
+
+ErrorCode Membership::enter_after_take_over() noexcept {
+  recover();
+  wake_everybody();
+  if (header().damaged.load(std::memory_order_relaxed) != 0) return refuse_damaged();
+  return ErrorCode::ok;
+}
+
+ErrorCode Membership::refuse_damaged() noexcept {
+  header().damaged.store(1, std::memory_order_relaxed);
+  lock.release();
+  return ErrorCode::corrupt_buffer;
+}
+
+void Membership::recover() noexcept {
+  const RecoveryReport report = recovery.run(&participants);
+  report_.deaths += report.deaths;
+  report_.lost_messages += report.lost_messages;
+  report_.redelivered_messages += report.redelivered_messages;
+  report_.dropped_messages += report.dropped_messages;
+  report_.quarantined += report.quarantined;
+  report_.damaged |= report.damaged;
+  report_pending_ = report_.deaths > 0 || report_.quarantined > 0 || report_.damaged;
+}
+
+void Membership::log_report() noexcept {
+  // Another thread of this handle may log at the same time; the lock decides who has the report.
+  if (!lock.try_acquire()) return;
+  const RecoveryReport report = std::exchange(report_, RecoveryReport{});
+  report_pending_ = false;
+  lock.release();
+  if (report.deaths == 0 && report.quarantined == 0 && !report.damaged) return;
+  try {
+    std::string text = "ring '" + name_ + "': cleaned up after " + std::to_string(report.deaths) +
+                       " participant(s) that died";
+    if (report.lost_messages > 0) {
+      text += "; " + std::to_string(report.lost_messages) + " message(s) in their hands are lost";
+    }
+    if (report.redelivered_messages > 0) {
+      text += "; " + std::to_string(report.redelivered_messages) + " message(s) go back";
+    }
+    if (report.dropped_messages > 0) {
+      text += "; " + std::to_string(report.dropped_messages) +
+              " message(s) dropped after too many deliveries";
+    }
+    if (report.quarantined > 0) {
+      text += "; " + std::to_string(report.quarantined) + " impossible block(s) put out of use";
+    }
+    if (report.damaged) text += "; the ring is damaged and refuses further calls";
+    const bool harm = report.lost_messages + report.dropped_messages + report.quarantined > 0;
+    log(harm || report.damaged ? LogLevel::warning : LogLevel::info, text);
+  } catch (const std::bad_alloc&) {
+    log(LogLevel::warning, "a ring was repaired after a death; no memory left to say more");
+  }
+}
+
+bool Membership::anyone_is_gone(bool thorough) const noexcept {
+  const std::uint32_t end = std::min(header().slots_end, kSlotCount);
+  const std::uint32_t own_slot = slot_of(participants.self());
+  for (std::uint32_t index = 1; index < end; ++index) {
+    if (index == own_slot) continue;
+    const std::uint64_t word = segment->slot(index).word.load(std::memory_order_acquire);
+    if (role_of(word) == Role::kNone) continue;
+    if (participants.is_gone(index, word)) return true;
+    participants.void_if_certainly_gone(index, thorough);
+    if (segment->slot(index).word.load(std::memory_order_relaxed) != word) return true;
+  }
+  return false;
+}
+
+void Membership::repair_if_anyone_is_gone() noexcept {
+  if (anyone_is_gone(false) || header().recovery_wanted.load(std::memory_order_relaxed) != 0) {
+    recover();
+  }
+}
+
+ErrorCode Membership::sweep(std::int64_t now_ns, std::int64_t interval_ns) noexcept {
+  std::int64_t last_ns = header().last_sweep_ns.load(std::memory_order_relaxed);
+  // Clocks of another time namespace may lie anywhere, so the distance counts, not the order.
+  if (std::abs(now_ns - last_ns) < interval_ns) return ErrorCode::ok;
+  if (!header().last_sweep_ns.compare_exchange_strong(last_ns, now_ns,
+                                                      std::memory_order_relaxed)) {
+    return ErrorCode::ok;
+  }
+  if (!participants.own_token_is_held()) return ErrorCode::corrupt_buffer;
+  constexpr std::uint32_t kThoroughEvery = 32;
+  const bool thorough = ++sweeps_ % kThoroughEvery == 0;
+  if (!anyone_is_gone(thorough) &&
+      header().recovery_wanted.load(std::memory_order_relaxed) == 0) {
+    return ErrorCode::ok;
+  }
+  constexpr std::int64_t kPatienceNs = 5 * platform::kMillisecond;
+  const ErrorCode entered = enter(now_ns + kPatienceNs);
+  if (entered == ErrorCode::timeout) return ErrorCode::ok;
+  if (entered != ErrorCode::ok) return entered;
+  recover();
+  const ErrorCode left = leave();
+  wake_everybody();
+  return left;
+}
+
+void Membership::wake_everybody() noexcept {
+  data_event.wake_all();
+  space_event.wake_all();
+}
+
+}  // namespace ipc0cp::shm

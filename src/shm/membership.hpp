@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// One handle's membership of a ring: the mapped segment, its slot, the lock, and the repair of
+// others' deaths. Everything above sees a ring through this.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "ipc0cp/error.hpp"
+#include "shm/allocator.hpp"
+#include "shm/lock.hpp"
+#include "shm/participants.hpp"
+#include "shm/queue.hpp"
+#include "shm/recovery.hpp"
+#include "shm/segment.hpp"
+#include "shm/waiting.hpp"
+
+namespace ipc0cp::shm {
+
+/// Thread and process safety: `enter` / `leave` bracket all work on shared state; between them the
+/// members may be used. `sweep` and the events need no lock.
+class Membership {
+ public:
+  /// Takes over a mapped segment; joins nothing yet.
+  Membership(std::string name, std::unique_ptr<Segment> segment);
+
+  /// Takes the lock, repairing the ring first if its holder died.
+  /// @return ok, timeout, or corrupt_buffer (then without the lock).
+  ErrorCode enter(std::int64_t deadline_ns) noexcept {
+    const Lock::Outcome outcome = lock.acquire(deadline_ns);
+    if (outcome == Lock::Outcome::acquired) [[likely]] {
+      return header().damaged.load(std::memory_order_relaxed) == 0 && !segment->strayed()
+                 ? ErrorCode::ok
+                 : refuse_damaged();
+    }
+    return outcome == Lock::Outcome::timed_out ? ErrorCode::timeout : enter_after_take_over();
+  }
+  /// Gives the lock back; corrupt_buffer if it was not ours any more.
+  ErrorCode leave() noexcept {
+    const bool report = report_pending_;
+    if (!lock.release()) [[unlikely]] return ErrorCode::corrupt_buffer;
+    if (report) [[unlikely]] log_report();
+    return ErrorCode::ok;
+  }
+
+  /// Rebuilds everything derived. Needs the lock.
+  void recover() noexcept;
+  /// Looks for the dead and cleans up behind them, at most once per `interval_ns` over all handles.
+  /// @return corrupt_buffer if this handle itself counts as dead, else ok.
+  ErrorCode sweep(std::int64_t now_ns, std::int64_t interval_ns) noexcept;
+  /// Under the lock: recovers if anybody with a role is gone.
+  void repair_if_anyone_is_gone() noexcept;
+  /// Wakes every sleeper of both directions.
+  void wake_everybody() noexcept;
+
+  [[nodiscard]] Header& header() const noexcept { return segment->header(); }
+  [[nodiscard]] const std::string& name() const noexcept { return name_; }
+
+ private:
+  [[nodiscard]] bool anyone_is_gone(bool thorough) const noexcept;
+  ErrorCode enter_after_take_over() noexcept;
+  ErrorCode refuse_damaged() noexcept;
+  void log_report() noexcept;
+
+  std::string name_;
+
+ public:
+  // Declared in the order of their dependence.
+  std::unique_ptr<Segment> segment;
+  Participants participants;
+  Allocator allocator;
+  Queue queue;
+  Recovery recovery;
+  Lock lock;
+  Event data_event;
+  Event space_event;
+
+ private:
+  RecoveryReport report_;        ///< Guarded by the ring's lock until it is logged.
+  bool report_pending_ = false;  ///< Likewise.
+  std::uint32_t sweeps_ = 0;
+};
+
+}  // namespace ipc0cp::shm

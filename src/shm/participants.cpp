@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "shm/participants.hpp"
+
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "platform/clock.hpp"
+#include "platform/liveness.hpp"
+
+namespace ipc0cp::shm {
+
+using platform::LockKind;
+using platform::LockResult;
+
+ErrorCode Participants::claim(platform::File token_file, platform::File probe_file) noexcept {
+  token_file_ = platform::File(platform::move_high(token_file.take()));
+  probe_file_ = platform::File(platform::move_high(probe_file.take()));
+  identity_ = platform::current_process();
+  for (std::uint32_t index = 1; index < kSlotCount; ++index) {
+    switch (platform::lock_byte(token_file_.get(), kClaimByte + index, LockKind::write)) {
+      case LockResult::busy:
+        continue;
+      case LockResult::failed:
+        return ErrorCode::system_error;
+      case LockResult::taken:
+        break;
+    }
+    const ErrorCode taken = take_slot(index);
+    if (taken == ErrorCode::ok) return taken;
+    platform::unlock_byte(token_file_.get(), kClaimByte + index);
+    if (taken != ErrorCode::buffer_full) return taken;
+  }
+  return ErrorCode::too_many_participants;
+}
+
+ErrorCode Participants::take_slot(std::uint32_t index) noexcept {
+  Slot& slot = segment_.slot(index);
+  std::uint64_t word = slot.word.load(std::memory_order_acquire);
+  std::uint64_t successor = 0;
+  do {
+    std::uint32_t incarnation = (incarnation_of_slot(word) + 1) & kIncarnationMask;
+    if (incarnation == 0) incarnation = 1;
+    successor = make_slot_word(incarnation, Role::kAttaching);
+    // A role that is left over means that its owner never came to the end of leaving.
+    predecessor_died_ = role_of(word) != Role::kNone;
+  } while (!slot.word.compare_exchange_weak(word, successor, std::memory_order_acq_rel));
+  // From here on nothing of the predecessor counts. The token comes after: whoever sees the new
+  // incarnation without a token takes us for dead, and we own nothing yet.
+  switch (platform::lock_byte(token_file_.get(), kTokenByte + index, LockKind::write)) {
+    case LockResult::taken:
+      break;
+    case LockResult::busy:
+      return ErrorCode::buffer_full;  // A raw clone still holds it; take another slot.
+    case LockResult::failed:
+      return ErrorCode::system_error;
+  }
+  self_ = make_owner(index, incarnation_of_slot(successor));
+  describe_self(slot);
+  return ErrorCode::ok;
+}
+
+void Participants::describe_self(Slot& slot) noexcept {
+  slot.start_time_ticks = identity_.start_time_ticks;
+  slot.pid_namespace_inode = identity_.pid_namespace_inode;
+  slot.time_namespace_inode = identity_.time_namespace_inode;
+  slot.process_id = identity_.process_id;
+  slot.thread_id = static_cast<std::uint32_t>(syscall(SYS_gettid));
+  std::copy(identity_.name.begin(), identity_.name.end(), slot.name);
+  slot.want_bytes.store(0, std::memory_order_relaxed);
+  slot.want_since_ns.store(0, std::memory_order_relaxed);
+  slot.blocked_since_ns.store(0, std::memory_order_relaxed);
+  slot.messages.store(0, std::memory_order_relaxed);
+  slot.attached_ns = platform::now_ns();
+}
+
+bool Participants::set_role(Role role) noexcept {
+  Slot& slot = own_slot();
+  std::uint64_t word = slot.word.load(std::memory_order_acquire);
+  while (incarnation_of_slot(word) == incarnation_of(self_)) {
+    const std::uint64_t successor = make_slot_word(incarnation_of(self_), role);
+    if (slot.word.compare_exchange_weak(word, successor, std::memory_order_acq_rel)) return true;
+  }
+  return false;
+}
+
+void Participants::drop() noexcept {
+  if (!token_file_.is_open()) return;
+  if (self_ != 0) {
+    const Role role = role_of(own_slot().word.load(std::memory_order_acquire));
+    // These two own nothing any more; a slot left clean spares its next owner a recovery.
+    if (role == Role::kAttaching || role == Role::kLingering) set_role(Role::kNone);
+  }
+  drop_files();
+}
+
+void Participants::drop_files() noexcept {
+  // Token first: closing the probe file cannot matter to anybody.
+  token_file_.reset();
+  probe_file_.reset();
+}
+
+bool Participants::is_dead(Owner owner) const noexcept {
+  const std::uint32_t slot = slot_of(owner);
+  const std::uint64_t word = segment_.slot(slot).word.load(std::memory_order_acquire);
+  if (incarnation_of_slot(word) != incarnation_of(owner)) return true;
+  return !platform::range_is_held(probe_file_.get(), kTokenByte + slot, 1);
+}
+
+bool Participants::is_gone(std::uint32_t slot, std::uint64_t word) const noexcept {
+  if (role_of(word) == Role::kAttaching) {
+    return !platform::range_is_held(probe_file_.get(), kClaimByte + slot, 1);
+  }
+  return is_dead(make_owner(slot, incarnation_of_slot(word)));
+}
+
+bool Participants::own_token_is_held() const noexcept {
+  return platform::range_is_held(probe_file_.get(), kTokenByte + slot_of(self_), 1);
+}
+
+void Participants::void_if_certainly_gone(std::uint32_t index,
+                                          bool compare_start_time) const noexcept {
+  Slot& slot = segment_.slot(index);
+  std::uint64_t word = slot.word.load(std::memory_order_acquire);
+  platform::ProcessIdentity other;
+  other.process_id = slot.process_id;
+  other.start_time_ticks = slot.start_time_ticks;
+  other.pid_namespace_inode = slot.pid_namespace_inode;
+  other.time_namespace_inode = slot.time_namespace_inode;
+  // While a newcomer attaches, the description may still be the predecessor's.
+  if (role_of(word) == Role::kAttaching || role_of(word) == Role::kNone) return;
+  if (!platform::certainly_gone(other, identity_, compare_start_time)) return;
+  std::uint32_t incarnation = (incarnation_of_slot(word) + 1) & kIncarnationMask;
+  if (incarnation == 0) incarnation = 1;
+  slot.word.compare_exchange_strong(word, make_slot_word(incarnation, role_of(word)),
+                                    std::memory_order_acq_rel);
+}
+
+}  // namespace ipc0cp::shm

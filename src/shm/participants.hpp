@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who takes part: slots, their tokens, and the one test whether somebody is dead.
+#pragma once
+
+#include <cstdint>
+
+#include "ipc0cp/error.hpp"
+#include "platform/process_identity.hpp"
+#include "platform/shared_memory.hpp"
+#include "shm/segment.hpp"
+
+namespace ipc0cp::shm {
+
+/// One handle's place in the participant table, and its view of the others.
+///
+/// Thread and process safety: `is_dead` and the probes may be called by any thread at any time;
+/// `claim` and `drop` belong to attaching and leaving, one thread.
+///
+/// Invariants
+/// 1. A slot is taken by its claim byte; whoever holds it may raise the incarnation, and that one
+///    store voids the predecessor's lock word, role and blocks.
+/// 2. The token byte is held from before the first use of an incarnation until nothing of it is
+///    left: no role, no loan, no view.
+/// 3. dead(slot, incarnation): the slot carries another incarnation, or its token is free.
+class Participants {
+ public:
+  explicit Participants(const Segment& segment) noexcept : segment_(segment) {}
+  Participants(const Participants&) = delete;
+  Participants& operator=(const Participants&) = delete;
+  ~Participants() { drop(); }
+
+  /// Finds a free slot, claims it, raises its incarnation and takes the token.
+  /// `token_file` and `probe_file` must be two open file descriptions, neither of them mapped.
+  /// @return ok, too_many_participants, or system_error.
+  ErrorCode claim(platform::File token_file, platform::File probe_file) noexcept;
+
+  /// Whether the incarnation that held our slot before us left without closing.
+  [[nodiscard]] bool predecessor_died() const noexcept { return predecessor_died_; }
+  [[nodiscard]] Owner self() const noexcept { return self_; }
+  [[nodiscard]] Slot& own_slot() const noexcept { return segment_.slot(slot_of(self_)); }
+
+  /// Stores a role in our slot word; false if the incarnation is no longer ours.
+  bool set_role(Role role) noexcept;
+  /// Gives token and claim back: from here on we are dead. A role that is still held is left to
+  /// the others' recovery, as after a kill. Idempotent.
+  void drop() noexcept;
+  /// In a forked child: closes our copies of the descriptors; the parent keeps its locks.
+  void close_inherited() noexcept { drop_files(); }
+
+  /// The only death test.
+  [[nodiscard]] bool is_dead(Owner owner) const noexcept;
+  /// Whether the owner of a slot with this word is gone; also right while it is attaching, when
+  /// only the claim byte tells.
+  [[nodiscard]] bool is_gone(std::uint32_t slot, std::uint64_t word) const noexcept;
+  /// Whether our own token is still held; a stray close_range() can free it.
+  [[nodiscard]] bool own_token_is_held() const noexcept;
+  /// Voids an owner whose token is held by a raw clone of a process that is certainly gone.
+  void void_if_certainly_gone(std::uint32_t slot, bool compare_start_time) const noexcept;
+
+  [[nodiscard]] int token_file() const noexcept { return token_file_.get(); }
+  [[nodiscard]] int probe_file() const noexcept { return probe_file_.get(); }
+
+ private:
+  ErrorCode take_slot(std::uint32_t index) noexcept;
+  void describe_self(Slot& slot) noexcept;
+  void drop_files() noexcept;
+
+  const Segment& segment_;
+  platform::File token_file_;
+  platform::File probe_file_;
+  platform::ProcessIdentity identity_;
+  Owner self_ = 0;
+  bool predecessor_died_ = false;
+};
+
+}  // namespace ipc0cp::shm

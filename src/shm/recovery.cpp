@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "shm/recovery.hpp"
+
+#include <algorithm>
+
+namespace ipc0cp::shm {
+namespace {
+
+StateWord load(const Descriptor& descriptor) noexcept {
+  return descriptor.state.load(std::memory_order_acquire);
+}
+
+void store(Descriptor& descriptor, StateWord word) noexcept {
+  descriptor.state.store(word, std::memory_order_release);
+}
+
+bool is_returned(StateWord word) noexcept {
+  return state_of(word) == State::kReturned || state_of(word) == State::kAbandoned;
+}
+
+StateWord freed(StateWord word) noexcept {
+  return make_state(State::kFree, 0, 0, generation_of(word));
+}
+
+}  // namespace
+
+Recovery::Recovery(const Segment& segment, Allocator& allocator, Queue& queue)
+    : segment_(segment),
+      header_(segment.header()),
+      allocator_(allocator),
+      queue_(queue),
+      blocks_(new Entry[segment.geometry().descriptor_count]),
+      ready_(new Entry[segment.geometry().descriptor_count]) {}
+
+RecoveryReport Recovery::run(const Participants* participants) noexcept {
+  RecoveryReport report;
+  header_.recovery_wanted.store(0, std::memory_order_relaxed);
+  finish_redo();
+  take_roles_of_the_dead(participants, report);
+  free_returned_stack();
+  for (std::uint32_t index = 0; index < segment_.geometry().descriptor_count; ++index) {
+    settle_block(index, report);
+  }
+  survey(report);
+  rebuild_blocks(report);
+  rebuild_queue(report);
+  rebuild_counts();
+  if (report.damaged) header_.damaged.store(1, std::memory_order_release);
+  return report;
+}
+
+void Recovery::free_and_count(std::uint32_t index, Counter counter) noexcept {
+  Descriptor& block = segment_.descriptor(index);
+  std::uint64_t& total = counter == Counter::lost ? header_.lost : header_.dropped;
+  Redo& redo = header_.redo;
+  redo.descriptor = index;
+  redo.expected = load(block);
+  redo.counter_value = total + 1;
+  redo.counter = static_cast<std::uint32_t>(counter);
+  redo.valid.store(1, std::memory_order_release);
+  finish_redo();
+}
+
+void Recovery::finish_redo() noexcept {
+  Redo& redo = header_.redo;
+  if (redo.valid.load(std::memory_order_acquire) == 0) return;
+  (redo.counter == 0 ? header_.lost : header_.dropped) = redo.counter_value;
+  Descriptor& block = segment_.descriptor(redo.descriptor);
+  if (load(block) == redo.expected) store(block, freed(redo.expected));
+  redo.valid.store(0, std::memory_order_release);
+}
+
+void Recovery::take_roles_of_the_dead(const Participants* participants,
+                                      RecoveryReport& report) noexcept {
+  header_.producers = 0;
+  header_.consumers = 0;
+  std::uint32_t end = 1;
+  for (std::uint32_t index = 1; index < kSlotCount; ++index) {
+    living_[index] = 0;
+    Slot& slot = segment_.slot(index);
+    std::uint64_t word = slot.word.load(std::memory_order_acquire);
+    if (role_of(word) == Role::kNone) continue;
+    const std::uint32_t incarnation = incarnation_of_slot(word);
+    if (participants == nullptr || participants->is_gone(index, word)) {
+      if (slot.word.compare_exchange_strong(word, make_slot_word(incarnation, Role::kNone),
+                                            std::memory_order_acq_rel)) {
+        ++header_.repaired_deaths;
+        ++report.deaths;
+      }
+      continue;
+    }
+    living_[index] = incarnation;
+    end = index + 1;
+    if (role_of(word) == Role::kProducer) ++header_.producers;
+    if (role_of(word) == Role::kConsumer) ++header_.consumers;
+  }
+  header_.slots_end = std::max(end, std::min(header_.slots_end, kSlotCount));
+}
+
+bool Recovery::owner_lives(Owner owner) const noexcept {
+  const std::uint32_t slot = slot_of(owner);
+  return slot < kSlotCount && living_[slot] != 0 && living_[slot] == incarnation_of(owner);
+}
+
+void Recovery::free_chain(std::uint32_t head) noexcept {
+  // Bounded, and blind to what is not RETURNED: the chain may run into blocks freed long ago.
+  std::uint32_t index = head;
+  for (std::uint32_t step = 0; step <= segment_.geometry().descriptor_count; ++step) {
+    if (index >= segment_.geometry().descriptor_count) return;
+    Descriptor& block = segment_.descriptor(index);
+    const StateWord word = load(block);
+    if (is_returned(word)) store(block, freed(word));
+    index = block.returned_next;
+  }
+}
+
+void Recovery::free_returned_stack() noexcept {
+  free_chain(header_.collecting);
+  std::uint32_t head = header_.returned_head.load(std::memory_order_seq_cst);
+  do {
+    // All that hangs below `head` is FREE before the stack forgets it, so a death here loses
+    // nothing; what is pushed meanwhile makes the exchange fail and is walked too.
+    free_chain(head);
+  } while (!header_.returned_head.compare_exchange_weak(head, kNone, std::memory_order_seq_cst));
+  header_.collecting = kNone;
+}
+
+void Recovery::settle_block(std::uint32_t index, RecoveryReport& report) noexcept {
+  Descriptor& block = segment_.descriptor(index);
+  const StateWord word = load(block);
+  const State state = state_of(word);
+  if (state == State::kFree || state == State::kQuarantined) return;
+  if (state == State::kReady) {
+    if (!segment_.plausible(index, segment_.read_fields(index), true)) quarantine(index, report);
+    return;
+  }
+  if (owner_lives(owner_of(word))) return;
+  switch (state) {
+    case State::kLoaned:
+    case State::kAbandoned:
+    case State::kReturned:
+    case State::kKept:
+      store(block, freed(word));
+      return;
+    default:
+      settle_borrowed(index, word, report);
+  }
+}
+
+void Recovery::settle_borrowed(std::uint32_t index, StateWord word,
+                               RecoveryReport& report) noexcept {
+  const bool redeliver =
+      (header_.options.load(std::memory_order_relaxed) & kOptionRedeliver) != 0;
+  if (!redeliver) {
+    free_and_count(index, Counter::lost);
+    ++report.lost_messages;
+  } else if (!segment_.plausible(index, segment_.read_fields(index), true)) {
+    quarantine(index, report);
+  } else if (deliveries_of(word) >= kMaxDeliveries) {
+    free_and_count(index, Counter::dropped);
+    ++report.dropped_messages;
+  } else {
+    store(segment_.descriptor(index),
+          make_state(State::kReady, 0, deliveries_of(word), generation_of(word)));
+    ++report.redelivered_messages;
+  }
+}
+
+void Recovery::quarantine(std::uint32_t index, RecoveryReport& report) noexcept {
+  Descriptor& block = segment_.descriptor(index);
+  store(block, with_state(load(block), State::kQuarantined));
+  ++header_.quarantined;
+  ++report.quarantined;
+}
+
+void Recovery::survey(RecoveryReport& report) noexcept {
+  const std::uint32_t relief = segment_.geometry().relief_descriptor();
+  block_count_ = 0;
+  ready_count_ = 0;
+  header_.growing = kNone;
+  header_.live_blocks = 0;
+  header_.used_bytes = 0;
+  header_.borrowed_blocks = 0;
+  header_.borrowed_bytes = 0;
+  const std::uint64_t mark = header_.main_mark.load(std::memory_order_relaxed);
+  for (std::uint32_t index = 0; index < segment_.geometry().descriptor_count; ++index) {
+    const StateWord word = load(segment_.descriptor(index));
+    const State state = state_of(word);
+    if (state == State::kFree || state == State::kQuarantined) continue;
+    const BlockFields fields = segment_.read_fields(index);
+    if (!segment_.plausible(index, fields, false)) {
+      quarantine(index, report);
+      continue;
+    }
+    if (state == State::kReady) ready_[ready_count_++] = {fields.sequence, index};
+    if (index == relief) continue;
+    blocks_[block_count_++] = {fields.offset, index};
+    if (fields.offset >= mark) header_.growing = index;
+    ++header_.live_blocks;
+    header_.used_bytes += fields.payload_bytes + fields.metadata_bytes;
+    if (state == State::kBorrowed || state == State::kReturned || state == State::kKept) {
+      ++header_.borrowed_blocks;
+      header_.borrowed_bytes += fields.payload_bytes + fields.metadata_bytes;
+    }
+  }
+}
+
+void Recovery::rebuild_blocks(RecoveryReport& report) noexcept {
+  const auto by_key = [](const Entry& left, const Entry& right) { return left.key < right.key; };
+  std::sort(blocks_.get(), blocks_.get() + block_count_, by_key);
+  allocator_.reset();
+  // Descending, so that low numbers are handed out first and stay in the cache.
+  for (std::uint32_t index = segment_.geometry().relief_descriptor(); index-- > 0;) {
+    Descriptor& descriptor = segment_.descriptor(index);
+    if (state_of(load(descriptor)) == State::kFree) allocator_.add_spare(index);
+  }
+  Descriptor& relief = segment_.descriptor(segment_.geometry().relief_descriptor());
+  if (state_of(load(relief)) == State::kFree) {
+    relief.offset = segment_.geometry().main_bytes;
+    relief.extent_bytes = segment_.geometry().relief_bytes;
+  }
+  const std::uint64_t mark = header_.main_mark.load(std::memory_order_relaxed);
+  std::uint64_t end = 0;
+  for (std::uint32_t entry = 0; entry < block_count_; ++entry) {
+    const std::uint32_t index = blocks_[entry].index;
+    const Descriptor& block = segment_.descriptor(index);
+    if (block.offset < end) report.damaged = true;
+    if (block.offset > end && end < mark) {
+      allocator_.add_hole_in_order(end, std::min(block.offset, mark) - end);
+    }
+    allocator_.add_in_order(index);
+    end = std::max(end, block.offset + block.extent_bytes);
+  }
+  if (end < mark) allocator_.add_hole_in_order(end, mark - end);
+}
+
+void Recovery::rebuild_queue(RecoveryReport& report) noexcept {
+  const auto by_key = [](const Entry& left, const Entry& right) { return left.key < right.key; };
+  std::sort(ready_.get(), ready_.get() + ready_count_, by_key);
+  queue_.reset();
+  std::uint64_t previous = 0;
+  for (std::uint32_t entry = 0; entry < ready_count_; ++entry) {
+    const std::uint32_t index = ready_[entry].index;
+    const BlockFields fields = segment_.read_fields(index);
+    if (fields.sequence == previous) report.damaged = true;
+    previous = fields.sequence;
+    queue_.push_back(index, fields.payload_bytes + fields.metadata_bytes);
+  }
+  if (previous >= header_.next_sequence) header_.next_sequence = previous + 1;
+}
+
+void Recovery::rebuild_counts() noexcept {
+  if (header_.claimant != 0 && !owner_lives(header_.claimant)) header_.claimant = 0;
+  header_.freed.fetch_add(1, std::memory_order_relaxed);
+}
+
+bool collect_returned(const Segment& segment, Allocator& allocator) noexcept {
+  Header& header = segment.header();
+  std::uint32_t head = header.returned_head.load(std::memory_order_seq_cst);
+  if (head == kNone) return false;
+  do {
+    // Named before it is taken: a death in between leaves the chain findable.
+    header.collecting = head;
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+  } while (!header.returned_head.compare_exchange_weak(head, kNone, std::memory_order_seq_cst));
+  bool freed_any = false;
+  const std::uint32_t count = segment.geometry().descriptor_count;
+  for (std::uint32_t step = 0; head < count && step < count; ++step) {
+    Descriptor& block = segment.descriptor(head);
+    const StateWord word = load(block);
+    const std::uint32_t next = block.returned_next;
+    if (is_returned(word)) {
+      free_block(segment, allocator, head, word);
+      freed_any = true;
+    }
+    head = next;
+  }
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  header.collecting = kNone;
+  return freed_any;
+}
+
+void free_block(const Segment& segment, Allocator& allocator, std::uint32_t index,
+                StateWord word) noexcept {
+  Header& header = segment.header();
+  Descriptor& block = segment.descriptor(index);
+  store(block, freed(word));
+  header.freed.store(header.freed.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  if (index == segment.geometry().relief_descriptor()) return;
+  const std::uint64_t bytes = block.payload_bytes + block.metadata_bytes;
+  header.used_bytes -= bytes;
+  --header.live_blocks;
+  const State state = state_of(word);
+  if (state == State::kBorrowed || state == State::kReturned || state == State::kKept) {
+    --header.borrowed_blocks;
+    header.borrowed_bytes -= bytes;
+  }
+  allocator.free(index);
+}
+
+void drop_head(const Segment& segment, Allocator& allocator, Queue& queue,
+               Recovery& recovery) noexcept {
+  Header& header = segment.header();
+  const std::uint32_t index = queue.head();
+  const Descriptor& block = segment.descriptor(index);
+  const std::uint64_t bytes = block.payload_bytes + block.metadata_bytes;
+  queue.pop_front(bytes);
+  recovery.free_and_count(index, Recovery::Counter::dropped);
+  header.freed.store(header.freed.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  if (index == segment.geometry().relief_descriptor()) return;
+  header.used_bytes -= bytes;
+  --header.live_blocks;
+  allocator.free(index);
+}
+
+}  // namespace ipc0cp::shm

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+// Repair after a death: everything derived is built anew from the words that count.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+
+#include "shm/allocator.hpp"
+#include "shm/participants.hpp"
+#include "shm/queue.hpp"
+#include "shm/segment.hpp"
+
+namespace ipc0cp::shm {
+
+/// What one recover() found, for the log.
+struct RecoveryReport {
+  std::uint32_t deaths = 0;
+  std::uint32_t lost_messages = 0;
+  std::uint32_t redelivered_messages = 0;
+  std::uint32_t dropped_messages = 0;
+  std::uint32_t quarantined = 0;
+  bool damaged = false;
+};
+
+/// Thread and process safety: `run` needs the ring's lock. It may be killed after any instruction
+/// and run again from the beginning by the next holder: every truth it changes goes from a state
+/// that a dead owner left to a state that means the same to the next recoverer.
+///
+/// Order of work
+/// 1. Finish the redo record: the counter and the FREE of one block.
+/// 2. Take the roles of the dead.
+/// 3. Free what lies on the stack of returned blocks (it may belong to the living).
+/// 4. Free, requeue or keep every other block by its state and its owner's life.
+/// 5. Check the survivors for overlap; rebuild holes, bins, queue, counts.
+///
+/// Works on private copies in scratch memory allocated at attach: it never asks for memory.
+class Recovery {
+ public:
+  Recovery(const Segment& segment, Allocator& allocator, Queue& queue);
+
+  /// Repairs the ring. `participants` null: nobody lives (a fresh segment, or an orphan).
+  RecoveryReport run(const Participants* participants) noexcept;
+
+  /// Frees a block under the redo record, counting it as lost or dropped.
+  enum class Counter : std::uint32_t { lost = 0, dropped = 1 };
+  void free_and_count(std::uint32_t index, Counter counter) noexcept;
+
+ private:
+  struct Entry {
+    std::uint64_t key;
+    std::uint32_t index;
+  };
+
+  void finish_redo() noexcept;
+  void take_roles_of_the_dead(const Participants* participants, RecoveryReport& report) noexcept;
+  [[nodiscard]] bool owner_lives(Owner owner) const noexcept;
+  void free_returned_stack() noexcept;
+  void free_chain(std::uint32_t head) noexcept;
+  void settle_block(std::uint32_t index, RecoveryReport& report) noexcept;
+  void settle_borrowed(std::uint32_t index, StateWord word, RecoveryReport& report) noexcept;
+  void quarantine(std::uint32_t index, RecoveryReport& report) noexcept;
+  void survey(RecoveryReport& report) noexcept;
+  void rebuild_blocks(RecoveryReport& report) noexcept;
+  void rebuild_queue(RecoveryReport& report) noexcept;
+  void rebuild_counts() noexcept;
+
+  const Segment& segment_;
+  Header& header_;
+  Allocator& allocator_;
+  Queue& queue_;
+  std::unique_ptr<Entry[]> blocks_;
+  std::unique_ptr<Entry[]> ready_;
+  std::uint32_t block_count_ = 0;
+  std::uint32_t ready_count_ = 0;
+  std::array<std::uint32_t, kSlotCount> living_{};  ///< Incarnation that lives in each slot, or 0.
+};
+
+/// Takes the stack of returned blocks apart and frees each. Needs the ring's lock.
+/// @return whether anything was freed.
+bool collect_returned(const Segment& segment, Allocator& allocator) noexcept;
+
+/// Stores FREE and updates the counts of a block that leaves use; its memory goes back to the
+/// allocator. Needs the ring's lock.
+void free_block(const Segment& segment, Allocator& allocator, std::uint32_t index,
+                StateWord word) noexcept;
+
+/// Takes a message off the head of the queue and frees it, counted as dropped.
+void drop_head(const Segment& segment, Allocator& allocator, Queue& queue,
+               Recovery& recovery) noexcept;
+
+}  // namespace ipc0cp::shm

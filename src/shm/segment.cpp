@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "shm/segment.hpp"
+
+#include <cerrno>
+#include <cstring>
+
+#include "platform/clock.hpp"
+#include "platform/process_identity.hpp"
+
+namespace ipc0cp::shm {
+namespace {
+
+constexpr std::uint64_t round_up(std::uint64_t value, std::uint64_t unit) noexcept {
+  return (value + unit - 1) / unit * unit;
+}
+
+constexpr std::uint32_t kSpareDescriptors = 8;      ///< For holes beyond `max_messages` blocks.
+constexpr std::uint64_t kBlockOverheadBytes = 128;  ///< Red zone and alignment of one message.
+
+template <class Word>
+Word read_once(const Word& shared) noexcept {
+  return *const_cast<const volatile Word*>(&shared);
+}
+
+}  // namespace
+
+Geometry Geometry::of(std::uint64_t total_data_bytes, std::uint32_t max_messages) noexcept {
+  Geometry geometry;
+  geometry.total_data_bytes = total_data_bytes;
+  geometry.max_messages = max_messages;
+  geometry.descriptor_count = max_messages + kSpareDescriptors + 1;
+  // Room for the headers of as many messages as there can be, so that k of total / k fit.
+  const std::uint64_t overhead = kBlockOverheadBytes * max_messages + 4096;
+  geometry.main_bytes = round_up(total_data_bytes + overhead, kGranuleBytes);
+  geometry.relief_bytes = round_up(total_data_bytes + 4096, kGranuleBytes);
+  geometry.slots_offset = 4096;
+  geometry.descriptors_offset = geometry.slots_offset + kSlotCount * sizeof(Slot);
+  geometry.arena_offset =
+      round_up(geometry.descriptors_offset + geometry.descriptor_count * sizeof(Descriptor),
+               kGranuleBytes);
+  geometry.file_bytes = geometry.arena_offset + geometry.arena_bytes();
+  return geometry;
+}
+
+ErrorCode Segment::read_geometry(const platform::File& file, Geometry& geometry,
+                                 std::string& what_is_wrong) {
+  struct Identity {
+    std::uint64_t magic;
+    std::uint32_t layout_version;
+    std::uint32_t header_bytes;
+    std::uint64_t file_bytes;
+    std::uint64_t total_data_bytes;
+    std::uint64_t main_bytes;
+    std::uint64_t relief_bytes;
+    std::uint32_t max_messages;
+    std::uint32_t descriptor_count;
+  } identity{};
+  static_assert(offsetof(Identity, descriptor_count) == offsetof(Header, descriptor_count));
+  platform::FileIdentity status;
+  if (platform::identity_of(file, status) != 0 || !status.regular) {
+    what_is_wrong = "it is not a regular file";
+    return ErrorCode::not_a_ring;
+  }
+  if (platform::read_at(file, 0, &identity, sizeof identity) != 0 || identity.magic != kMagic) {
+    what_is_wrong = "it does not begin like a ring";
+    return ErrorCode::not_a_ring;
+  }
+  if (identity.layout_version != kLayoutVersion) {
+    what_is_wrong = "its layout version is " + std::to_string(identity.layout_version) +
+                    ", this program knows version " + std::to_string(kLayoutVersion);
+    return ErrorCode::version_mismatch;
+  }
+  if (identity.total_data_bytes < kMinTotalDataBytes ||
+      identity.total_data_bytes > kMaxTotalDataBytes || identity.max_messages == 0 ||
+      identity.max_messages > kMaxMaxMessages) {
+    what_is_wrong = "its sizes are impossible";
+    return ErrorCode::not_a_ring;
+  }
+  geometry = Geometry::of(identity.total_data_bytes, identity.max_messages);
+  if (identity.main_bytes != geometry.main_bytes ||
+      identity.relief_bytes != geometry.relief_bytes ||
+      identity.descriptor_count != geometry.descriptor_count ||
+      identity.file_bytes != geometry.file_bytes || status.bytes != geometry.file_bytes) {
+    what_is_wrong = "its sizes contradict each other";
+    return ErrorCode::not_a_ring;
+  }
+  return ErrorCode::ok;
+}
+
+int Segment::map(const platform::File& file, const Geometry& geometry,
+                 bool arena_writable) noexcept {
+  geometry_ = geometry;
+  if (const int error = platform::map(file, 0, geometry.arena_offset, true, control_)) return error;
+  if (const int error = platform::map(file, geometry.arena_offset, geometry.arena_bytes(),
+                                      arena_writable, arena_)) {
+    return error;
+  }
+  header_ = reinterpret_cast<Header*>(control_.data());
+  slots_ = reinterpret_cast<Slot*>(control_.data() + geometry.slots_offset);
+  descriptors_ = reinterpret_cast<Descriptor*>(control_.data() + geometry.descriptors_offset);
+  return 0;
+}
+
+void Segment::initialise(std::uint32_t options) noexcept {
+  Header& header = *header_;
+  header.magic = kMagic;
+  header.layout_version = kLayoutVersion;
+  header.header_bytes = sizeof(Header);
+  header.file_bytes = geometry_.file_bytes;
+  header.total_data_bytes = geometry_.total_data_bytes;
+  header.main_bytes = geometry_.main_bytes;
+  header.relief_bytes = geometry_.relief_bytes;
+  header.max_messages = geometry_.max_messages;
+  header.descriptor_count = geometry_.descriptor_count;
+  header.slots_offset = geometry_.slots_offset;
+  header.descriptors_offset = geometry_.descriptors_offset;
+  header.arena_offset = geometry_.arena_offset;
+  header.ring_id = platform::random_word();
+  header.created_ns = platform::now_ns();
+  header.options.store(options, std::memory_order_relaxed);
+  header.next_sequence = 1;
+  header.returned_head.store(kNone, std::memory_order_relaxed);
+  header.collecting = kNone;
+}
+
+BlockFields Segment::read_fields(std::uint32_t index) const noexcept {
+  const Descriptor& descriptor = this->descriptor(index);
+  BlockFields fields;
+  fields.offset = read_once(descriptor.offset);
+  fields.extent_bytes = read_once(descriptor.extent_bytes);
+  fields.payload_bytes = read_once(descriptor.payload_bytes);
+  fields.sequence = read_once(descriptor.sequence);
+  fields.metadata_bytes = read_once(descriptor.metadata_bytes);
+  return fields;
+}
+
+bool Segment::plausible(std::uint32_t index, const BlockFields& fields,
+                        bool mark_checked) const noexcept {
+  const bool relief = index == geometry_.relief_descriptor();
+  const std::uint64_t begin = relief ? geometry_.main_bytes : 0;
+  const std::uint64_t size = relief ? geometry_.relief_bytes : geometry_.main_bytes;
+  const std::uint64_t extent = fields.extent_bytes;
+  if (fields.offset < begin || fields.offset % kBlockAlignment != 0) return false;
+  if (extent == 0 || extent % kBlockAlignment != 0) return false;
+  if (extent > size || fields.offset - begin > size - extent) return false;
+  if (fields.payload_bytes > extent || fields.metadata_bytes > kMaxMetadataBytes) return false;
+  const std::uint64_t used = fields.plan().block_bytes();
+  if (used > extent) return false;
+  if (!mark_checked) return true;
+  const std::uint64_t mark = relief ? header_->relief_mark.load(std::memory_order_acquire)
+                                    : header_->main_mark.load(std::memory_order_acquire);
+  return mark <= size && fields.offset - begin + used <= mark;
+}
+
+Descriptor& Segment::stray_descriptor() const noexcept {
+  strayed_.store(true, std::memory_order_relaxed);
+  stray_.link_next = stray_.link_previous = kNone;
+  stray_.address_next = stray_.address_previous = kNone;
+  stray_.returned_next = kNone;
+  return stray_;
+}
+
+}  // namespace ipc0cp::shm

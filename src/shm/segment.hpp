@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+// A mapped ring: geometry kept privately, and checked access to the shared structures.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "ipc0cp/error.hpp"
+#include "ipc0cp/limits.hpp"
+#include "platform/shared_memory.hpp"
+#include "shm/layout.hpp"
+
+namespace ipc0cp::shm {
+
+/// Sizes and places, all of them following from the capacity and the number of messages.
+struct Geometry {
+  std::uint64_t total_data_bytes = 0;
+  std::uint64_t main_bytes = 0;
+  std::uint64_t relief_bytes = 0;
+  std::uint64_t slots_offset = 0;
+  std::uint64_t descriptors_offset = 0;
+  std::uint64_t arena_offset = 0;
+  std::uint64_t file_bytes = 0;
+  std::uint32_t max_messages = 0;
+  std::uint32_t descriptor_count = 0;
+
+  static Geometry of(std::uint64_t total_data_bytes, std::uint32_t max_messages) noexcept;
+
+  [[nodiscard]] std::uint32_t relief_descriptor() const noexcept { return descriptor_count - 1; }
+  [[nodiscard]] std::uint64_t arena_bytes() const noexcept { return main_bytes + relief_bytes; }
+  bool operator==(const Geometry&) const noexcept = default;
+};
+
+/// Where things lie inside a block.
+struct BlockPlan {
+  std::uint64_t payload_bytes = 0;
+  std::uint64_t metadata_capacity = 0;
+
+  [[nodiscard]] std::uint64_t metadata_offset() const noexcept {
+    return (payload_bytes + kRedZoneBytes + 15) / 16 * 16;
+  }
+  [[nodiscard]] std::uint64_t block_bytes() const noexcept {
+    return (metadata_offset() + metadata_capacity + kBlockAlignment - 1) / kBlockAlignment *
+           kBlockAlignment;
+  }
+};
+
+/// A private copy of a descriptor's plain fields.
+struct BlockFields {
+  std::uint64_t offset = 0;
+  std::uint64_t extent_bytes = 0;
+  std::uint64_t payload_bytes = 0;
+  std::uint64_t sequence = 0;
+  std::uint64_t metadata_bytes = 0;
+
+  [[nodiscard]] BlockPlan plan() const noexcept { return {payload_bytes, metadata_bytes}; }
+};
+
+/// Thread and process safety: the mapping itself is immutable; what it shows is shared memory, and
+/// who may touch what when is the business of the layers above. Every index that comes out of
+/// shared memory goes through `descriptor()`, so a damaged ring cannot lead outside the mapping.
+class Segment {
+ public:
+  /// Reads and checks the identity of an open file without storing anything.
+  static ErrorCode read_geometry(const platform::File& file, Geometry& geometry,
+                                 std::string& what_is_wrong);
+  /// Maps the file. A consumer maps the arena read-only.
+  int map(const platform::File& file, const Geometry& geometry, bool arena_writable) noexcept;
+  /// Fills the control pages of a fresh, all-zero file, but for the derived state.
+  void initialise(std::uint32_t options) noexcept;
+
+  [[nodiscard]] const Geometry& geometry() const noexcept { return geometry_; }
+  [[nodiscard]] Header& header() const noexcept { return *header_; }
+  [[nodiscard]] Slot& slot(std::uint32_t index) const noexcept {
+    return slots_[index < kSlotCount ? index : 0];
+  }
+  /// An index outside the table gives a private descriptor and sets `strayed()`.
+  [[nodiscard]] Descriptor& descriptor(std::uint32_t index) const noexcept {
+    if (index < geometry_.descriptor_count) [[likely]] return descriptors_[index];
+    return stray_descriptor();
+  }
+  [[nodiscard]] std::byte* arena() const noexcept { return arena_.data(); }
+  [[nodiscard]] const platform::Mapping& arena_mapping() const noexcept { return arena_; }
+  [[nodiscard]] const platform::Mapping& control_mapping() const noexcept { return control_; }
+
+  /// Whether an index out of range was ever met: the ring is damaged.
+  [[nodiscard]] bool strayed() const noexcept {
+    return strayed_.load(std::memory_order_relaxed);
+  }
+
+  /// Whether a block that claims to be in use lies where it may. `mark_checked`: also below the
+  /// reservation mark, above which a read could be SIGBUS.
+  [[nodiscard]] bool plausible(std::uint32_t index, const BlockFields& fields,
+                               bool mark_checked) const noexcept;
+  /// Reads the plain fields of a descriptor once, so that what was checked is what is used.
+  [[nodiscard]] BlockFields read_fields(std::uint32_t index) const noexcept;
+
+ private:
+  [[nodiscard]] Descriptor& stray_descriptor() const noexcept;
+
+  Geometry geometry_;
+  platform::Mapping control_;
+  platform::Mapping arena_;
+  Header* header_ = nullptr;
+  Slot* slots_ = nullptr;
+  Descriptor* descriptors_ = nullptr;
+  mutable std::atomic<bool> strayed_{false};
+  mutable Descriptor stray_{};
+};
+
+}  // namespace ipc0cp::shm
