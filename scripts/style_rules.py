@@ -16,8 +16,8 @@ MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 70
 
 CPP_SUFFIXES = {".cpp", ".hpp"}
-# Files that cannot hold a comment, or are texts for people.
-WITHOUT_SPDX = {".json", ".md", ".png", ".txt"}
+# Files that cannot hold a comment.
+WITHOUT_SPDX = {".json", ".png", ".txt"}
 WITHOUT_SPDX_NAMES = {"LICENSE", "py.typed"}
 LONG_LINES_ALLOWED = {".json", ".md", ".png", ".txt"}
 
@@ -29,10 +29,10 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("shm/layout",),
     ("shm/segment",),
     ("shm/participants", "shm/lock", "shm/allocator", "shm/queue", "shm/buffer_pool"),
-    ("shm/waiting", "shm/recovery", "shm/reservation", "shm/channel_request"),
+    ("shm/waiting", "shm/recovery", "shm/reservation"),
     ("shm/membership", "shm/life"),
     ("shm/*",),
-    ("message", "ring_buffer", "inspect"),
+    ("message", "ring_buffer*", "inspect"),
 )
 # Pairs of one layer that must not know each other.
 STRANGERS = {frozenset({"shm/allocator", "shm/queue"})}
