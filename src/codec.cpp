@@ -24,7 +24,7 @@ void warn_unknown(const std::string& type) {
     if (warned->size() >= kMostWarnings || !warned->insert(type).second) return;
   }
   log(LogLevel::warning, "no deserializer for messages of type \"" + type.substr(0, 100) +
-                             "\": they arrive as BytesData with their metadata; "
+                             "\" in this version: they arrive as BytesData with their metadata; "
                              "TypeRegistry::register_type adds one");
 }
 
@@ -102,8 +102,7 @@ std::unique_ptr<SerializableObject> decode(const Prepared& prepared, const Paylo
   return std::make_unique<BytesData>(payload, prepared->metadata_json);
 }
 
-std::unique_ptr<SerializableObject> decode(std::string_view metadata_json,
-                                           const Payload& payload) {
+std::unique_ptr<SerializableObject> decode(std::string_view metadata_json, const Payload& payload) {
   return decode(thread_cache().find(metadata_json), payload);
 }
 

@@ -85,8 +85,8 @@ class StrictReader : public nlohmann::json_sax<json> {
     ++levels_;
     most_levels_ = std::max(most_levels_, levels_);
     if (levels_ > rules_.max_levels) {
-      refuse(rules_, "more than " + std::to_string(rules_.max_levels) +
-                         " levels of arrays and objects");
+      refuse(rules_,
+             "more than " + std::to_string(rules_.max_levels) + " levels of arrays and objects");
     }
   }
 

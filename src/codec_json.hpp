@@ -32,7 +32,7 @@ unsigned check_json(std::string_view text, const JsonRules& rules);
 /// One element of an array (key empty) or member of an object.
 struct JsonPart {
   std::string key;
-  std::string text;            ///< Canonical text; of a string (`is_string`): the string itself.
+  std::string text;  ///< Canonical text; of a string (`is_string`): the string itself.
   unsigned levels = 0;
   bool is_string = false;
 };

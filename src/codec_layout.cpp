@@ -22,16 +22,16 @@ struct NamedType {
 };
 
 constexpr std::array kNamedTypes = {
-    NamedType{"bfloat16", 2},        NamedType{"complex32", 4},
-    NamedType{"bcomplex32", 4},      NamedType{"float8_e3m4", 1},
-    NamedType{"float8_e4m3", 1},     NamedType{"float8_e4m3b11fnuz", 1},
-    NamedType{"float8_e4m3fn", 1},   NamedType{"float8_e4m3fnuz", 1},
-    NamedType{"float8_e5m2", 1},     NamedType{"float8_e5m2fnuz", 1},
-    NamedType{"float8_e8m0fnu", 1},  NamedType{"float6_e2m3fn", 1},
-    NamedType{"float6_e3m2fn", 1},   NamedType{"float4_e2m1fn", 1},
-    NamedType{"int4", 1},            NamedType{"uint4", 1},
-    NamedType{"int2", 1},            NamedType{"uint2", 1},
-    NamedType{"int1", 1},            NamedType{"uint1", 1},
+    NamedType{"bfloat16", 2},       NamedType{"complex32", 4},
+    NamedType{"bcomplex32", 4},     NamedType{"float8_e3m4", 1},
+    NamedType{"float8_e4m3", 1},    NamedType{"float8_e4m3b11fnuz", 1},
+    NamedType{"float8_e4m3fn", 1},  NamedType{"float8_e4m3fnuz", 1},
+    NamedType{"float8_e5m2", 1},    NamedType{"float8_e5m2fnuz", 1},
+    NamedType{"float8_e8m0fnu", 1}, NamedType{"float6_e2m3fn", 1},
+    NamedType{"float6_e3m2fn", 1},  NamedType{"float4_e2m1fn", 1},
+    NamedType{"int4", 1},           NamedType{"uint4", 1},
+    NamedType{"int2", 1},           NamedType{"uint2", 1},
+    NamedType{"int1", 1},           NamedType{"uint1", 1},
 };
 
 /// A decimal number without sign or leading zero.
@@ -45,7 +45,7 @@ std::optional<std::uint64_t> parse_number(std::string_view text) {
 
 /// "8" or "8[25us]".
 bool is_time(std::string_view rest) {
-  constexpr std::array<std::string_view, 13> kUnits = {"Y", "M",  "W",  "D",  "h",  "m", "s",
+  constexpr std::array<std::string_view, 13> kUnits = {"Y",  "M",  "W",  "D",  "h",  "m", "s",
                                                        "ms", "us", "ns", "ps", "fs", "as"};
   if (rest.empty() || rest.front() != '8') return false;
   rest.remove_prefix(1);

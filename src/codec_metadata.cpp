@@ -119,8 +119,8 @@ class DtypeReader {
     if (!fields.is_array()) refuse_("\"fields\" is " + shown(fields) + "; expected an array");
     Dtype result;
     result.structured = true;
-    result.item_bytes = number(member(value, "itemsize", refuse_), "itemsize", kMaxItemBytes,
-                               refuse_);
+    result.item_bytes =
+        number(member(value, "itemsize", refuse_), "itemsize", kMaxItemBytes, refuse_);
     Names names;
     result.text = "{\"fields\":[";
     for (const Json& field : fields) {

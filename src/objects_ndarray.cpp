@@ -80,8 +80,7 @@ std::unique_ptr<NumpyArray> ArrayAccess::view(Layout layout, const Payload& payl
 NumpyArray::NumpyArray(Layout layout, Payload payload, std::byte* writable) noexcept
     : layout_(std::move(layout)), payload_(std::move(payload)), writable_(writable) {}
 
-NumpyArray::NumpyArray(std::string_view dtype, std::vector<std::size_t> shape,
-                       ArrayOptions options)
+NumpyArray::NumpyArray(std::string_view dtype, std::vector<std::size_t> shape, ArrayOptions options)
     : layout_(layout_of_user(dtype, std::move(shape), options)) {
   auto owner = allocate_bytes(layout_->payload_bytes);
   writable_ = owner.get();
@@ -117,9 +116,9 @@ NumpyArray NumpyArray::gather(std::string_view dtype, std::vector<std::size_t> s
                               const std::byte* first,
                               std::span<const std::ptrdiff_t> strides_bytes) {
   if (strides_bytes.size() != shape.size()) {
-    throw Error(ErrorCode::invalid_argument,
-                "gather: " + std::to_string(strides_bytes.size()) + " strides for " +
-                    std::to_string(shape.size()) + " dimensions");
+    throw Error(ErrorCode::invalid_argument, "gather: " + std::to_string(strides_bytes.size()) +
+                                                 " strides for " + std::to_string(shape.size()) +
+                                                 " dimensions");
   }
   NumpyArray array(dtype, std::move(shape));
   if (array.payload_bytes() == 0) return array;
@@ -168,9 +167,9 @@ void NumpyArray::check_item(std::string_view wanted, std::size_t item_bytes,
   }
   const auto address = reinterpret_cast<std::uintptr_t>(payload_.bytes.data());
   if (address % alignment != 0) {
-    throw Error(ErrorCode::unsupported_type,
-                "values: the elements are not aligned to " + std::to_string(alignment) +
-                    " bytes; clone() makes an aligned copy");
+    throw Error(ErrorCode::unsupported_type, "values: the elements are not aligned to " +
+                                                 std::to_string(alignment) +
+                                                 " bytes; clone() makes an aligned copy");
   }
 }
 

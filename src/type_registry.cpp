@@ -55,8 +55,7 @@ TypeRegistry& TypeRegistry::instance() {
   return *registry;
 }
 
-void TypeRegistry::insert(std::string_view name, std::string_view version,
-                          Deserializer function) {
+void TypeRegistry::insert(std::string_view name, std::string_view version, Deserializer function) {
   if (name.empty()) throw Error(ErrorCode::invalid_argument, "register_type: the name is empty");
   if (!function) {
     throw Error(ErrorCode::invalid_argument,

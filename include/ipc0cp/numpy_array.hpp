@@ -34,21 +34,34 @@ struct ArrayLayout;
 /// NumPy's name of an arithmetic type, "" if it has none.
 template <class T>
 constexpr std::string_view dtype_of() noexcept {
-  if constexpr (std::is_same_v<T, bool>) return "|b1";
-  else if constexpr (std::is_same_v<T, std::complex<float>>) return "<c8";
-  else if constexpr (std::is_same_v<T, std::complex<double>>) return "<c16";
-  else if constexpr (std::is_same_v<T, std::complex<long double>>) return "<c32";
-  else if constexpr (std::is_same_v<T, float>) return "<f4";
-  else if constexpr (std::is_same_v<T, double>) return "<f8";
-  else if constexpr (std::is_same_v<T, long double>) return "<f16";
+  if constexpr (std::is_same_v<T, bool>)
+    return "|b1";
+  else if constexpr (std::is_same_v<T, std::complex<float>>)
+    return "<c8";
+  else if constexpr (std::is_same_v<T, std::complex<double>>)
+    return "<c16";
+  else if constexpr (std::is_same_v<T, std::complex<long double>>)
+    return "<c32";
+  else if constexpr (std::is_same_v<T, float>)
+    return "<f4";
+  else if constexpr (std::is_same_v<T, double>)
+    return "<f8";
+  else if constexpr (std::is_same_v<T, long double>)
+    return "<f16";
   else if constexpr (!std::is_integral_v<T> || std::is_same_v<T, char> ||
                      std::is_same_v<T, wchar_t> || std::is_same_v<T, char8_t> ||
-                     std::is_same_v<T, char16_t> || std::is_same_v<T, char32_t>) return "";
-  else if constexpr (sizeof(T) == 1) return std::is_signed_v<T> ? "|i1" : "|u1";
-  else if constexpr (sizeof(T) == 2) return std::is_signed_v<T> ? "<i2" : "<u2";
-  else if constexpr (sizeof(T) == 4) return std::is_signed_v<T> ? "<i4" : "<u4";
-  else if constexpr (sizeof(T) == 8) return std::is_signed_v<T> ? "<i8" : "<u8";
-  else return "";
+                     std::is_same_v<T, char16_t> || std::is_same_v<T, char32_t>)
+    return "";
+  else if constexpr (sizeof(T) == 1)
+    return std::is_signed_v<T> ? "|i1" : "|u1";
+  else if constexpr (sizeof(T) == 2)
+    return std::is_signed_v<T> ? "<i2" : "<u2";
+  else if constexpr (sizeof(T) == 4)
+    return std::is_signed_v<T> ? "<i4" : "<u4";
+  else if constexpr (sizeof(T) == 8)
+    return std::is_signed_v<T> ? "<i8" : "<u8";
+  else
+    return "";
 }
 }  // namespace detail
 
@@ -140,9 +153,9 @@ class IPC0CP_EXPORT NumpyArray final : public SerializableObject {
 
   template <class T>
   void check_values() const {
-    static_assert(!detail::dtype_of<T>().empty() ||
-                      (std::is_class_v<T> && std::is_trivially_copyable_v<T>),
-                  "values<T>: T is arithmetic, std::complex, or a trivially copyable class");
+    static_assert(
+        !detail::dtype_of<T>().empty() || (std::is_class_v<T> && std::is_trivially_copyable_v<T>),
+        "values<T>: T is arithmetic, std::complex, or a trivially copyable class");
     check_item(detail::dtype_of<T>(), sizeof(T), alignof(T));
   }
   void check_item(std::string_view dtype, std::size_t item_bytes, std::size_t alignment) const;

@@ -20,7 +20,7 @@ namespace {
 using Json = nlohmann::json;
 
 Json load(const std::string& group) {
-  std::ifstream file(std::string(IPC0CP_VECTORS_DIR) + "/" + group + ".json");
+  std::ifstream file(std::string(IPC0CP_TESTS_DIR) + "/vectors/" + group + ".json");
   EXPECT_TRUE(file) << "cannot open the vectors of group " << group;
   return Json::parse(file);
 }
@@ -43,8 +43,8 @@ std::string metadata_of(const Json& vector) {
 Payload payload_of(const Json& vector) {
   const BytesData bytes(from_hex(vector["payload_hex"]));
   auto owner = std::shared_ptr<std::byte>(
-      static_cast<std::byte*>(::operator new(bytes.size(), std::align_val_t{64})),
-      [](std::byte* pointer) { ::operator delete(pointer, std::align_val_t{64}); });
+      static_cast<std::byte*>(::operator new (bytes.size(), std::align_val_t{64})),
+      [](std::byte* pointer) { ::operator delete (pointer, std::align_val_t{64}); });
   bytes.write_payload({owner.get(), bytes.size()});
   return {{owner.get(), bytes.size()}, owner};
 }
@@ -93,8 +93,7 @@ void check_good(const Json& vector) {
   if (const auto* json = dynamic_cast<const JsonData*>(object.get())) {
     const Json value = to_json(*json);
     EXPECT_EQ(to_json(from_json(value)), value);
-    EXPECT_EQ(to_ordered_json(from_ordered_json(to_ordered_json(*json))),
-              to_ordered_json(*json));
+    EXPECT_EQ(to_ordered_json(from_ordered_json(to_ordered_json(*json))), to_ordered_json(*json));
     EXPECT_EQ(value.is_number_float(), to_json(from_json(value)).is_number_float());
   }
 }

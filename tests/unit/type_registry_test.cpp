@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ipc0cp/type_registry.hpp"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <stdexcept>
+#include <thread>
+
+#include "codec.hpp"
+#include "ipc0cp/error.hpp"
+#include "ipc0cp/objects.hpp"
+
+namespace ipc0cp {
+namespace {
+
+using Metadata = TypeRegistry::Metadata;
+
+constexpr std::string_view kPoint =
+    R"({"type":"point","version":"1.0","x":[1,{"a":null}],"n":"5"})";
+
+class Point final : public SerializableObject {
+ public:
+  static constexpr std::string_view kTypeName = "point";
+  explicit Point(std::string made_by) : how(std::move(made_by)) {}
+  [[nodiscard]] std::string_view type_name() const noexcept override { return kTypeName; }
+  [[nodiscard]] std::string_view metadata_json() const override { return kPoint; }
+  [[nodiscard]] std::size_t payload_bytes() const noexcept override { return 0; }
+  void write_payload(std::span<std::byte> /*target*/) const override {}
+
+  std::string how;
+};
+
+std::unique_ptr<SerializableObject> from_pointer(const Metadata& /*metadata*/,
+                                                 const std::vector<std::uint8_t>& payload) {
+  return std::make_unique<Point>("pointer " + std::to_string(payload.at(0)));
+}
+
+/// Takes back what a test registered.
+class TypeRegistryTest : public testing::Test {
+ protected:
+  void TearDown() override {
+    for (const char* name : {"point", "text", "ndarray"}) {
+      for (const char* version : {"", "1.0", "2.0"}) registry.unregister_type(name, version);
+    }
+  }
+
+  std::string decode(std::string_view metadata = kPoint) {
+    const auto object = codec::decode(metadata, payload);
+    const auto* point = dynamic_cast<const Point*>(object.get());
+    return point == nullptr ? std::string(object->type_name()) : point->how;
+  }
+
+  TypeRegistry& registry = TypeRegistry::instance();
+  BytesData bytes{std::vector<std::uint8_t>{7, 8}};
+  Payload payload{bytes.bytes(), std::make_shared<int>(0)};
+};
+
+TEST_F(TypeRegistryTest, EachFormOfPayloadIsPossible) {
+  registry.register_type("point", [this](const Metadata&, const Payload& given) {
+    EXPECT_EQ(given.owner, payload.owner);
+    EXPECT_EQ(given.bytes.data(), payload.bytes.data());
+    return std::make_unique<Point>("payload");
+  });
+  EXPECT_EQ(decode(), "payload");
+  registry.register_type("point", [this](const Metadata&, std::span<const std::byte> given) {
+    EXPECT_EQ(given.data(), payload.bytes.data());
+    return std::make_unique<Point>("span");
+  });
+  EXPECT_EQ(decode(), "span");
+  registry.register_type("point", [](const Metadata&, const std::vector<std::uint8_t>& given) {
+    EXPECT_EQ(given, (std::vector<std::uint8_t>{7, 8}));
+    return std::make_unique<Point>("vector");
+  });
+  EXPECT_EQ(decode(), "vector");
+  registry.register_type("point", from_pointer);
+  EXPECT_EQ(decode(), "pointer 7");
+  registry.register_type(
+      "point", [](const auto&, const auto&) { return std::make_unique<Point>("generic"); });
+  EXPECT_EQ(decode(), "generic");
+  registry.register_type("point", [count = 0](Metadata, Payload) mutable {
+    return std::make_unique<Point>("mutable " + std::to_string(++count));
+  });
+  EXPECT_EQ(decode(), "mutable 1");
+  EXPECT_EQ(decode(), "mutable 2");
+}
+
+TEST_F(TypeRegistryTest, MetadataComesAsStrings) {
+  Metadata seen;
+  registry.register_type("point", [&](const Metadata& metadata, const Payload&) {
+    seen = metadata;
+    return std::make_unique<Point>("");
+  });
+  decode();
+  const Metadata expected = {
+      {"type", "point"}, {"version", "1.0"}, {"x", R"([1,{"a":null}])"}, {"n", "5"}};
+  EXPECT_EQ(seen, expected);
+}
+
+TEST_F(TypeRegistryTest, ExactVersionComesFirstThenAny) {
+  const auto named = [](const char* how) {
+    return [how](const Metadata&, const Payload&) { return std::make_unique<Point>(how); };
+  };
+  registry.register_type("point", named("2.0"), "2.0");
+  EXPECT_EQ(decode(), "bytes");
+  registry.register_type("point", named("any"));
+  EXPECT_EQ(decode(), "any");
+  registry.register_type("point", named("1.0"), "1.0");
+  EXPECT_EQ(decode(), "1.0");
+  EXPECT_EQ(decode(R"({"type":"point"})"), "1.0");
+  EXPECT_EQ(decode(R"({"type":"point","version":"3.1"})"), "any");
+  EXPECT_TRUE(registry.unregister_type("point", "1.0"));
+  EXPECT_FALSE(registry.unregister_type("point", "1.0"));
+  EXPECT_EQ(decode(), "any");
+}
+
+TEST_F(TypeRegistryTest, BuiltInTypesCanBeReplacedAndCalled) {
+  constexpr std::string_view kArray =
+      R"({"type":"ndarray","version":"1.0","dtype":{"fields":[],"itemsize":2},"shape":[1]})";
+  constexpr std::string_view kText = R"({"type":"text","version":"1.0"})";
+  EXPECT_EQ(decode(kText), "text");
+  const auto original = registry.find("ndarray", "1.0");
+  ASSERT_TRUE(original);
+  registry.register_type(
+      "text", [](const Metadata&, const Payload&) { return std::make_unique<Point>("instead"); });
+  EXPECT_EQ(decode(kText), "instead");
+  registry.register_type("ndarray", [&](const Metadata& metadata, const Payload& given) {
+    const auto array = original(metadata, given);
+    EXPECT_EQ(dynamic_cast<NumpyArray&>(*array).dtype(), R"({"fields":[],"itemsize":2})");
+    return std::make_unique<Point>("around");
+  });
+  EXPECT_EQ(decode(kArray), "around");
+  EXPECT_TRUE(registry.unregister_type("text"));
+  EXPECT_FALSE(registry.unregister_type("text"));
+  EXPECT_EQ(decode(kText), "text");
+}
+
+TEST_F(TypeRegistryTest, ExceptionsPassThroughAndNothingIsAnError) {
+  registry.register_type(
+      "point", [](const Metadata&, const Payload&) -> std::unique_ptr<SerializableObject> {
+        throw std::logic_error("from the user");
+      });
+  EXPECT_THROW(decode(), std::logic_error);
+  registry.register_type("point", [](const Metadata&, const Payload&) {
+    return std::unique_ptr<SerializableObject>();
+  });
+  try {
+    decode();
+    FAIL() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::invalid_argument);
+  }
+}
+
+TEST_F(TypeRegistryTest, EmptyNamesAndFunctionsAreRefused) {
+  EXPECT_THROW(registry.register_type("", from_pointer), Error);
+  EXPECT_THROW(registry.register_type("point", TypeRegistry::Deserializer{}), Error);
+  EXPECT_FALSE(registry.find("point"));
+}
+
+TEST_F(TypeRegistryTest, RegisteringWhileOthersDecode) {
+  std::atomic<bool> stop{false};
+  std::atomic<int> decoded{0};
+  std::thread reader([&] {
+    while (!stop.load()) {
+      const auto object = codec::decode(kPoint, payload);
+      if (object != nullptr) decoded.fetch_add(1);
+    }
+  });
+  int round = 0;
+  while (round < 200 || decoded.load() < 200) {
+    const std::string how = std::to_string(++round);
+    registry.register_type(
+        "point", [how](const Metadata&, const Payload&) { return std::make_unique<Point>(how); });
+    EXPECT_EQ(decode(), how);
+  }
+  stop.store(true);
+  reader.join();
+}
+
+TEST_F(TypeRegistryTest, ADeserializerMayRegisterAndDecode) {
+  registry.register_type("point", [&](const Metadata&, const Payload&) {
+    registry.register_type("point", from_pointer);
+    return codec::decode(kPoint, payload);
+  });
+  EXPECT_EQ(decode(), "pointer 7");
+}
+
+}  // namespace
+}  // namespace ipc0cp
