@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 # `cmake --install`: the library, its headers, a CMake package and a pkg-config file.
-include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
 set(package_directory ${CMAKE_INSTALL_LIBDIR}/cmake/ipc0cp)
@@ -21,6 +20,19 @@ install(FILES
   ${package_build_directory}/ipc0cpConfig.cmake
   ${package_build_directory}/ipc0cpConfigVersion.cmake
   DESTINATION ${package_directory})
+
+# `cmake --install --prefix` may move everything, so paths start where the file itself lies; absolute
+# directories, which some distributions set, stay as they are.
+file(RELATIVE_PATH prefix_from_file
+  ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
+set(pkg_config_prefix "\${pcfiledir}/${prefix_from_file}")
+set(pkg_config_library_directory "${CMAKE_INSTALL_LIBDIR}")
+set(pkg_config_include_directory "${CMAKE_INSTALL_INCLUDEDIR}")
+foreach(kind IN ITEMS library include)
+  if(NOT IS_ABSOLUTE "${pkg_config_${kind}_directory}")
+    string(PREPEND pkg_config_${kind}_directory "\${prefix}/")
+  endif()
+endforeach()
 
 # A static library leaves the C++ runtime and threads to whoever links it.
 set(pkg_config_static_libraries "")
