@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every code block of README.md is run; a block that no test covers fails.
+
+Blocks run as printed, but for the name of the ring, which is unique here.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+import uuid
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILD = Path(os.environ.get("IPC0CP_BUILD_DIR", ROOT / "build"))
+SECONDS = 60
+
+# Language and a text that only this block has; each is used by a test below.
+PRODUCER = ("python", "producer.push(b")
+CONSUMER = ("python", "SharedRingBufferConsumer(")
+LOAN = ("python", "producer.loan(")
+LOGGING = ("python", "enable_logging()")
+CPP_CONSUMER = ("cpp", "ring_buffer.hpp")
+TWO_COMMANDS = ("sh", "make demo")
+PIP = ("sh", "pip install")
+CMAKE = ("sh", "cmake -S")
+CHORES = ("sh", "make help")
+COVERED = [PRODUCER, CONSUMER, LOAN, LOGGING, CPP_CONSUMER, TWO_COMMANDS, PIP, CMAKE, CHORES]
+
+COUNT_SOURCE = """
+from ipc0cp import SharedRingBufferConsumer
+with SharedRingBufferConsumer({name!r}) as consumer:
+    for frame in consumer:
+        print(frame.shape, frame.dtype, int(frame.min()), int(frame.max()))
+"""
+
+
+def blocks() -> list[tuple[str, str]]:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    return re.findall(r"^```(\w*)\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def block(key: tuple[str, str]) -> str:
+    found = [text for language, text in blocks() if language == key[0] and key[1] in text]
+    assert len(found) == 1, f"{len(found)} blocks of README.md match {key}"
+    return found[0]
+
+
+def shell_lines(key: tuple[str, str]) -> list[str]:
+    """The commands of a shell block without their comments."""
+    lines = [re.sub(r"\s+#.*", "", line).strip() for line in block(key).splitlines()]
+    return [line for line in lines if line]
+
+
+@pytest.fixture
+def ring_name():
+    name = f"readme-{uuid.uuid4().hex}"
+    yield name
+    left = Path("/dev/shm", f"ipc0cp.{name}")
+    existed = left.exists()
+    left.unlink(missing_ok=True)
+    assert not existed, f"{left} is still there"
+
+
+class Running:
+    """A process that is killed if the test fails before it ends."""
+
+    def __init__(self, *command: str | Path):
+        self._process = subprocess.Popen(
+            [str(word) for word in command],
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+
+    def __enter__(self) -> Running:
+        return self
+
+    def __exit__(self, *_exception) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.communicate()
+
+    def output(self) -> str:
+        output, errors = self._process.communicate(timeout=SECONDS)
+        assert self._process.returncode == 0, f"exit code {self._process.returncode}\n{errors}"
+        return output
+
+
+def run_python(source: str) -> Running:
+    return Running(sys.executable, "-c", source)
+
+
+def named(key: tuple[str, str], name: str) -> str:
+    source, count = re.subn(r'"my_\w+"', f'"{name}"', block(key))
+    assert count == 1, "the block names its ring once"
+    return source
+
+
+def test_every_block_is_covered():
+    for language, text in blocks():
+        keys = [key for key in COVERED if key[0] == language and key[1] in text]
+        assert len(keys) == 1, f"{len(keys)} tests cover this {language} block:\n{text}"
+    assert len(blocks()) == len(COVERED)
+
+
+def test_python_quickstart(ring_name):
+    with (
+        run_python(named(CONSUMER, ring_name)) as consumer,
+        run_python(named(PRODUCER, ring_name)) as producer,
+    ):
+        assert producer.output() == ""
+        assert consumer.output().splitlines() == [
+            "<class 'numpy.ndarray'>",
+            "<class 'dict'>",
+            "<class 'bytes'>",
+        ]
+
+
+def test_cpp_quickstart(ring_name, tmp_path):
+    source = tmp_path / "consumer.cpp"
+    source.write_text(named(CPP_CONSUMER, ring_name))
+    program = tmp_path / "consumer"
+    library = BUILD / "libipc0cp.a"
+    assert library.exists(), f"no {library}: run `make build` or set IPC0CP_BUILD_DIR"
+    compiled = subprocess.run(
+        ["g++", "-std=c++20", "-I", ROOT / "include", source, "-o", program, library, "-pthread"],
+        capture_output=True,
+        text=True,
+    )
+    assert compiled.returncode == 0, compiled.stderr
+    # The producer ends only if somebody reads, and the ring is gone only if all was read.
+    with Running(program) as consumer, run_python(named(PRODUCER, ring_name)) as producer:
+        producer.output()
+        consumer.output()
+
+
+def test_loan(ring_name):
+    with (
+        run_python(COUNT_SOURCE.format(name=ring_name)) as consumer,
+        run_python(named(LOAN, ring_name)) as producer,
+    ):
+        producer.output()
+        assert consumer.output() == "(480, 640, 3) uint8 128 128\n"
+
+
+def test_logging():
+    source = block(LOGGING) + "import logging; print(logging.getLogger('ipc0cp').level)"
+    with run_python(source) as program:
+        assert program.output() == "20\n"
+
+
+@pytest.mark.parametrize("key", [TWO_COMMANDS, CHORES], ids=["two commands", "chores"])
+def test_make_lines_are_targets_with_help(key):
+    listed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    targets = {line.split()[1] for line in listed.stdout.splitlines() if line.startswith("make ")}
+    for line in shell_lines(key):
+        command, target = line.split()
+        assert command == "make"
+        assert target in targets
+        # A dry run fails where a recipe or something it depends on is missing.
+        subprocess.run(["make", "-n", target], cwd=ROOT, check=True, capture_output=True)
+
+
+def test_pip_lines_are_how_this_installation_came_about():
+    assert shell_lines(PIP) == ["pip install -e .", 'pip install -e ".[dev]"']
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert "dev" in project["optional-dependencies"]
+    origin = importlib.metadata.distribution("ipc0cp").read_text("direct_url.json")
+    assert origin is not None
+    assert json.loads(origin)["dir_info"].get("editable"), "the tests run on `pip install -e`"
+
+
+def test_cmake_lines():
+    """They run as written on the build directory of the tests, which makes them quick."""
+    configure, compile_all, test = shell_lines(CMAKE)
+    build = str(BUILD.resolve())
+    for line in (configure, compile_all):
+        words = [build if word == "build" else word for word in line.split()]
+        finished = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
+        assert finished.returncode == 0, finished.stdout + finished.stderr
+    words = [build if word == "build" else word for word in test.split()]
+    listing = subprocess.run(
+        [*words, "--show-only=json-v1"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert len(json.loads(listing.stdout)["tests"]) > 0
