@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// The last array layouts a handle has written or read, so that a stream of equal arrays costs a
+/// compare and no JSON. Everything here needs the GIL.
+#pragma once
+
+#include <nanobind/nanobind.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace ipc0cp::python {
+
+namespace nb = nanobind;
+
+/// NumPy objects used on every call, borrowed for ever. Null until `remember_numpy`.
+struct NumPy {
+  PyObject* array_type = nullptr;
+  PyObject* empty = nullptr;
+};
+const NumPy& numpy() noexcept;
+/// Imports NumPy unless that has been done.
+void remember_numpy();
+
+/// One layout and its encoding. Only dtypes without fields are remembered: the names of a
+/// structured dtype can be changed in place.
+struct ArrayLayout {
+  std::string metadata;
+  nb::object dtype;
+  nb::object shape;  ///< Tuple of int.
+  std::vector<std::intptr_t> dimensions;
+  bool is_fortran = false;
+  std::size_t payload_bytes = 0;
+};
+
+/// The contiguous bytes of an array and what describes them; valid as long as `keeper`.
+struct ArrayBytes {
+  std::shared_ptr<const ArrayLayout> layout;
+  std::span<const std::byte> bytes;
+  nb::object keeper;
+};
+
+class ArrayCache {
+ public:
+  void remember(nb::bytes metadata, nb::object dtype, nb::tuple shape, bool is_fortran,
+                std::size_t payload_bytes);
+  /// @return layout null: not contiguous or not remembered.
+  [[nodiscard]] ArrayBytes find_array(nb::handle array) const;
+  /// @return null: not remembered.
+  [[nodiscard]] std::shared_ptr<const ArrayLayout> find_metadata(std::string_view metadata,
+                                                                 std::size_t payload_bytes) const;
+
+ private:
+  // Shared: a layout in use outlives its replacement by another thread.
+  std::vector<std::shared_ptr<const ArrayLayout>> layouts_;
+  std::size_t next_ = 0;
+};
+
+/// A read-only array over `owner`, which exports the payload.
+nb::object make_view(const ArrayLayout& layout, nb::handle owner);
+/// A writable array with memory of its own and a copy of `payload`.
+nb::object make_copy(const ArrayLayout& layout, std::span<const std::byte> payload);
+
+/// Copies without the GIL if that is worth it.
+void copy_bytes(void* target, std::span<const std::byte> source);
+
+}  // namespace ipc0cp::python

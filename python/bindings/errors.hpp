@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// ipc0cp::Error becomes the class of `ipc0cp.errors` with the same code.
+#pragma once
+
+#include <nanobind/nanobind.h>
+
+namespace ipc0cp::python {
+
+/// Registers the translation and adds `set_error_types` and `error_code_names` to the module.
+void bind_errors(nanobind::module_& module);
+
+}  // namespace ipc0cp::python

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""NumPy arrays and scalars, see section 5 of docs/object_format.md. Imported with NumPy only."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ipc0cp import dtypes
+from ipc0cp.encoding import Encoded, Metadata, Received, type_name
+from ipc0cp.errors import CorruptPayload, UnsupportedType
+
+Array = np.ndarray[Any, Any]
+
+_PLAIN_DESCRIPTIONS: dict[np.dtype[Any], dtypes.Description] = {}
+
+
+def _describe(dtype: np.dtype[Any]) -> dtypes.Description:
+    """`dtypes.describe` with a memory for the builtin numeric dtypes, which cannot change."""
+    known = _PLAIN_DESCRIPTIONS.get(dtype) if dtype.isbuiltin == 1 else None
+    if known is None:
+        known = dtypes.describe(dtype)
+        if dtype.isbuiltin == 1 and dtype.metadata is None and dtype.itemsize > 0:
+            _PLAIN_DESCRIPTIONS[dtype] = known
+    return known
+
+
+def array_metadata(shape: tuple[int, ...], dtype: np.dtype[Any], is_fortran: bool) -> Metadata:
+    """The metadata of an array. Raises UnsupportedType for a dtype without exact encoding."""
+    metadata: Metadata = {"type": "ndarray", "version": "1.0"}
+    metadata["dtype"] = _describe(dtype)
+    metadata["shape"] = list(shape)
+    if is_fortran:
+        metadata["order"] = "F"
+    return metadata
+
+
+def encode_array(array: Array) -> Encoded:
+    """Plans an array of exactly the type np.ndarray; strided ones are gathered when written."""
+    is_fortran = array.flags.f_contiguous and not array.flags.c_contiguous
+    metadata = array_metadata(array.shape, array.dtype, is_fortran)
+    payload_bytes = array.nbytes
+    if payload_bytes == 0:
+        return Encoded(metadata, 0, payload=b"")
+    if is_fortran or array.flags.c_contiguous:
+        in_order = array.T if is_fortran else array
+        return Encoded(metadata, payload_bytes, payload=in_order.reshape(-1).view(np.uint8))
+    return Encoded(metadata, payload_bytes, write=lambda target: _gather(array, target))
+
+
+def _gather(array: Array, target: memoryview) -> None:
+    """Copies all bytes of all items in C order, padding and overlapping fields as they are."""
+    raw = np.dtype((np.void, array.dtype.itemsize))
+    np.copyto(np.ndarray(array.shape, raw, target), array.view(raw))
+
+
+def encode_scalar(scalar: np.generic) -> Encoded:
+    """Plans a NumPy scalar, if an array element holds it exactly."""
+    array: Array = np.asarray(scalar)
+    if type(array) is not np.ndarray or array.ndim != 0:
+        raise UnsupportedType(f"a scalar of type {type_name(scalar)} has no exact encoding")
+    metadata = array_metadata((), array.dtype, False)
+    back = _take_scalar(array)
+    is_text = isinstance(scalar, (bytes, str))
+    if type(back) is not type(scalar) or (is_text and back != scalar):
+        raise UnsupportedType(
+            f"the scalar {scalar!r} of type {type_name(scalar)} would come back as {back!r}"
+        )
+    metadata["scalar"] = True
+    return Encoded(metadata, array.nbytes, payload=array.tobytes())
+
+
+def _take_scalar(array: Array) -> Any:
+    """The only element; a structured one would be a view into the array, so that is copied."""
+    scalar = array[()]
+    return scalar.copy() if isinstance(scalar, np.void) else scalar
+
+
+def decode(metadata: Metadata, received: Received) -> Any:
+    """The array or scalar of a message of type ndarray.
+
+    Raises:
+        CorruptPayload: if metadata and payload do not fit together.
+    """
+    shape, dtype, is_fortran = layout_of(metadata)
+    expected = _payload_bytes(shape, dtype)
+    if expected != received.payload.nbytes:
+        raise CorruptPayload(
+            f"an array of shape {shape} and dtype {dtype} needs {expected} bytes, the payload has"
+            f" {received.payload.nbytes}"
+        )
+    array: Array = np.ndarray(shape, dtype, received.payload, order="F" if is_fortran else "C")
+    if array.dtype != dtype:
+        raise UnsupportedType(f"this NumPy cannot make an array of dtype {dtype!r}")
+    if is_scalar(metadata):
+        return _take_scalar(array)
+    return array.copy(order="K") if received.copy else array
+
+
+def layout_of(metadata: Metadata) -> tuple[tuple[int, ...], np.dtype[Any], bool]:
+    """Shape, dtype and whether the order is "F". Raises CorruptPayload."""
+    dtype = dtypes.parse(metadata.get("dtype"))
+    shape = dtypes.parse_shape(metadata.get("shape"))
+    order = metadata.get("order", "C")
+    if order not in ("C", "F"):
+        raise CorruptPayload(f"the order of an array must be 'C' or 'F', not {order!r}")
+    if is_scalar(metadata) and (shape != () or "order" in metadata):
+        raise CorruptPayload(f"a scalar has shape () and no order, not {shape} and {order!r}")
+    return shape, dtype, order == "F"
+
+
+def is_scalar(metadata: Metadata) -> bool:
+    """Whether the message is a NumPy scalar. Raises CorruptPayload."""
+    scalar = metadata.get("scalar", False)
+    if type(scalar) is not bool:
+        raise CorruptPayload(f"'scalar' must be true or false, not {scalar!r}")
+    return scalar
+
+
+def _payload_bytes(shape: tuple[int, ...], dtype: np.dtype[Any]) -> int:
+    without_zeros = math.prod(dimension for dimension in shape if dimension != 0)
+    if without_zeros * dtype.itemsize > 2**63 - 1 or without_zeros > 2**63 - 1:
+        raise CorruptPayload(f"an array of shape {shape} is larger than 2**63-1 bytes")
+    return math.prod(shape) * dtype.itemsize
+
+
+def encode_dlpack(value: Any) -> Encoded:
+    """Plans an object of another library (a torch tensor) that shares CPU memory by DLPack."""
+    try:
+        array = np.from_dlpack(value)
+    except Exception as error:
+        raise UnsupportedType(
+            f"{type_name(value)} cannot be shared with NumPy through DLPack ({error}); move it to"
+            " the CPU and detach it first"
+        ) from error
+    return encode_array(array)

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Closing the handles of a process that ends, whichever way it ends."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+import threading
+
+from ipc0cp import _core
+
+_registered_pid = 0
+
+
+def close_with_process() -> None:
+    """Makes sure that all handles are closed when this process ends; cheap to call again."""
+    global _registered_pid
+    if _registered_pid == os.getpid():
+        return
+    _registered_pid = os.getpid()
+    # Children of multiprocessing leave through os._exit and run its finalizers only.
+    util = sys.modules.get("multiprocessing.util")
+    process = sys.modules.get("multiprocessing.process")
+    if util is not None and process is not None and process.parent_process() is not None:
+        util.Finalize(None, _close_in_child, exitpriority=0)
+
+
+def _close_in_child() -> None:
+    # multiprocessing waits for these threads only after its finalizers, but they may still be at
+    # work with a ring.
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and not thread.daemon:
+            thread.join()
+    _core.close_handles()
+
+
+# Registered at import, so it runs before the hooks of what was imported earlier (logging).
+atexit.register(_core.shut_down)

@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writing an array in place, straight into the ring.
+
+How a published array is made harmless. Consumers read the block the moment it is published, so
+nothing in this process may be able to write to it any longer. NumPy has no way to revoke memory,
+so `publish` makes sure, by counting references, that the only thing that still sees the block is
+the array itself, held by nothing but variables of running functions, and then turns this array
+into an empty one with memory of its own.
+
+- The array given out is a view of a hidden one. NumPy gives slices and other views of it the
+  hidden array as their base, so views that live show in the reference count of the hidden array.
+- memoryviews, tensors, containers and views of other classes hold a reference to the array.
+  References that are variables are found in the frames of this thread; any other makes `publish`
+  raise BufferError, as bytearray and mmap do for exported buffers.
+- What cannot be seen is a raw address (``array.ctypes.data``); using it after publishing is a
+  defect of that program.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+import sys
+from collections.abc import Iterable
+from inspect import CO_NEWLOCALS
+from types import FrameType, TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from ipc0cp import _core
+from ipc0cp.encoding import view_of
+from ipc0cp.errors import InvalidArgument
+
+# Before Python 3.13 `frame.f_locals` of a function is a dict that stays with the frame and holds
+# its values once more.
+_LOCALS_ARE_COPIES = sys.version_info < (3, 13)
+_UINT8 = np.dtype(np.uint8)
+
+
+class _Probe:
+    __slots__ = ("held",)
+
+    def __init__(self) -> None:
+        self.held = object()
+
+
+# What `_core.references(self.x)` counts for an object that nothing but `self.x` holds.
+_PROBE = _Probe()
+_OWN_REFERENCES = _core.references(_PROBE.held)
+
+
+def _references_from(frame: FrameType, loan: Loan) -> int:
+    """How many references to the array of `loan` the variables of `frame` make."""
+    variables = frame.f_locals
+    found = sum(1 for value in variables.values() if value is loan._array)
+    return 2 * found if _LOCALS_ARE_COPIES and frame.f_code.co_flags & CO_NEWLOCALS else found
+
+
+class Loan:
+    """A block of the ring lent to a producer, to be filled as an array.
+
+    >>> with producer.loan((480, 640, 3), "uint8") as frame:
+    ...     camera.read_into(frame)
+
+    Leaving the ``with`` block publishes; an exception abandons. Without ``with``: fill `array`,
+    then `publish()` or `abandon()`. Afterwards the array is empty and read-only. Views of it must
+    be gone by then, see `publish`. One thread at a time.
+    """
+
+    __slots__ = ("__weakref__", "_array", "_block", "_hidden", "_metadata")
+
+    def __init__(
+        self, block: _core.LoanBlock, metadata: bytes, shape: tuple[int, ...], dtype: np.dtype[Any]
+    ) -> None:
+        self._block: _core.LoanBlock | None = block
+        self._metadata = metadata
+        self._hidden: np.ndarray[Any, Any] | None = np.ndarray(shape, dtype, view_of(block))
+        self._array: np.ndarray[Any, Any] | None = self._hidden.view()
+
+    @property
+    def array(self) -> np.ndarray[Any, Any]:
+        """The writable memory of the ring; its contents are undefined at first.
+
+        Raises:
+            InvalidArgument: once published or abandoned.
+        """
+        if self._array is None:
+            raise InvalidArgument("this loan is over: its array has been published or abandoned")
+        return self._array
+
+    @property
+    def active(self) -> bool:
+        """Whether it can still be published."""
+        return self._array is not None
+
+    def publish(self) -> None:
+        """Hands the array to the consumers; it counts in the ring's order from now on.
+
+        Raises:
+            BufferError: if a view, memoryview or tensor made from the array is still alive, or a
+                container holds it; the loan stays active, so let go of them and publish again.
+            InvalidArgument: once published or abandoned.
+            Closed, CorruptPayload, ForkedHandle: see the table in the README; the loan is over.
+        """
+        self._publish(sys._getframe(1))
+
+    def abandon(self) -> None:
+        """Gives the block back unread, once no view of the array is left. Idempotent."""
+        self._abandon(sys._getframe(1))
+
+    def _publish(self, caller: FrameType) -> None:
+        if self._block is None:
+            raise InvalidArgument("this loan is over: it has been published or abandoned")
+        problem = self._find_alias(caller)
+        if problem is not None:
+            raise BufferError(
+                f"cannot publish: {problem} is still alive and could change the message while"
+                " others read it; delete it first"
+            )
+        block = self._block
+        self._neutralise()
+        block.publish(self._metadata, None)
+
+    def _abandon(self, caller: FrameType) -> None:
+        if self._block is None:
+            return
+        if self._find_alias(caller) is None:
+            self._neutralise()
+        else:
+            # They stay valid memory; the block goes back with the last of them.
+            self._forget()
+
+    def _forget(self) -> None:
+        self._array = self._hidden = self._block = None
+
+    def _neutralise(self) -> None:
+        """Turns the array that is out there into an empty one with memory of its own."""
+        array: Any = self.array
+        array.__setstate__((1, (0,), _UINT8, False, b""))
+        array.flags.writeable = False
+        self._forget()
+
+    def _find_alias(self, caller: FrameType | None) -> str | None:
+        """What else could write to the memory, or None. No local variable may hold the array."""
+        if _core.references(self._hidden) > _OWN_REFERENCES + 1:  # The array's base is the 1.
+            return "a view of the loaned array"
+        accounted = 0
+        # Counted anew after each look, because looking at variables may itself make references.
+        while _core.references(self._array) > _OWN_REFERENCES + accounted:
+            if caller is None:
+                return "something that holds the loaned array (a memoryview, tensor or container)"
+            accounted += _references_from(caller, self)
+            caller = caller.f_back
+        return None
+
+    def __enter__(self) -> np.ndarray[Any, Any]:
+        return self.array
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            try:
+                self._publish(sys._getframe(1))
+            finally:
+                self._abandon(sys._getframe(1))
+        else:
+            self._abandon(sys._getframe(1))
+
+    def __repr__(self) -> str:
+        if self._array is None:
+            return "<ipc0cp.Loan over>"
+        return f"<ipc0cp.Loan shape={self._array.shape} dtype={self._array.dtype}>"
+
+
+def make_loan(
+    handle: _core.ProducerHandle,
+    shape: int | Iterable[int],
+    dtype: DTypeLike,
+    timeout: float | None,
+) -> Loan:
+    """See `SharedRingBufferProducer.loan`."""
+    from ipc0cp import arrays, codec
+
+    dimensions = (shape,) if isinstance(shape, int) else tuple(operator.index(n) for n in shape)
+    if any(dimension < 0 for dimension in dimensions):
+        raise InvalidArgument(f"a shape has no negative dimensions: {dimensions}")
+    data_type = np.dtype(dtype)
+    metadata = codec.metadata_text(arrays.array_metadata(dimensions, data_type, False))
+    payload_bytes = math.prod(dimensions) * data_type.itemsize
+    block = handle.loan(payload_bytes, len(metadata), timeout)
+    return Loan(block, metadata, dimensions, data_type)
