@@ -20,61 +20,114 @@ static_assert(bin_of(15 * 64) == 15 && bin_of(16 * 64) == 16 && bin_of(32 * 64) 
 // A hole of the right bin may be too small; so many are tried before a larger bin is opened.
 constexpr int kStepsInOwnBin = 8;
 constexpr int kStepsAtLast = 64;
+// So many freed small blocks of one size stay as they are, to be handed out again at once.
+constexpr std::uint32_t kQuickMost = 64;
 
 }  // namespace
 
 std::uint32_t Allocator::allocate(std::uint64_t block_bytes) noexcept {
-  const std::uint32_t index = find_hole(block_bytes);
-  if (index == kNone) return kNone;
-  remove_from_bin(index);
-  Descriptor& block = segment_.descriptor(index);
-  const std::uint64_t rest = block.extent_bytes - block_bytes;
-  if (rest > 0) {
-    const std::uint32_t rest_index = take_spare();
-    if (rest_index != kNone) {
-      Descriptor& hole = segment_.descriptor(rest_index);
-      hole.offset = block.offset + block_bytes;
-      hole.extent_bytes = rest;
-      block.extent_bytes = block_bytes;
-      insert_after(rest_index, index);
-      insert_into_bin(rest_index);
-    }
+  const std::uint64_t units = block_bytes / kBlockAlignment;
+  if (units < kQuickClasses && header_.quick_heads[units] != kNone) {
+    const std::uint32_t index = header_.quick_heads[units];
+    header_.quick_heads[units] = segment_.descriptor(index).link_next;
+    header_.quick_counts[units] -= 1;
+    return index;
   }
+  std::uint32_t index = cut_from_hole(block_bytes);
+  if (index == kNone && empty_quick_lists()) index = cut_from_hole(block_bytes);
+  return index;
+}
+
+std::uint32_t Allocator::cut_from_hole(std::uint64_t block_bytes) noexcept {
+  const std::uint32_t hole_index = find_hole(block_bytes);
+  if (hole_index == kNone) return kNone;
+  Descriptor& hole = segment_.descriptor(hole_index);
+  const std::uint32_t index = hole.extent_bytes > block_bytes ? take_spare() : kNone;
+  if (index == kNone) {
+    remove_from_bin(hole_index);
+    return hole_index;
+  }
+  // The block is cut off the front; as a rule the rest stays in its bin.
+  Descriptor& block = segment_.descriptor(index);
+  block.offset = hole.offset;
+  block.extent_bytes = block_bytes;
+  insert_after(index, hole.address_previous);
+  resize_hole(hole_index, hole.offset + block_bytes, hole.offset + hole.extent_bytes);
   return index;
 }
 
 void Allocator::free(std::uint32_t index) noexcept {
   Descriptor& block = segment_.descriptor(index);
+  const std::uint64_t units = block.extent_bytes / kBlockAlignment;
+  if (units < kQuickClasses && header_.quick_counts[units] < kQuickMost) {
+    block.link_previous = kQuick;
+    block.link_next = header_.quick_heads[units];
+    header_.quick_heads[units] = index;
+    header_.quick_counts[units] += 1;
+    return;
+  }
+  join_to_holes(index);
+}
+
+bool Allocator::empty_quick_lists() noexcept {
+  bool any = false;
+  for (std::uint32_t units = 0; units < kQuickClasses; ++units) {
+    for (std::uint32_t step = 0; step < kQuickMost; ++step) {
+      const std::uint32_t index = header_.quick_heads[units];
+      if (index == kNone) break;
+      header_.quick_heads[units] = segment_.descriptor(index).link_next;
+      join_to_holes(index);
+      any = true;
+    }
+    header_.quick_heads[units] = kNone;
+    header_.quick_counts[units] = 0;
+  }
+  return any;
+}
+
+void Allocator::join_to_holes(std::uint32_t index) noexcept {
+  Descriptor& block = segment_.descriptor(index);
   const std::uint32_t previous = block.address_previous;
   const std::uint32_t next = block.address_next;
+  const bool joins_previous = previous != kNone && is_hole(previous);
+  const bool joins_next = next != kNone && is_hole(next);
   std::uint64_t begin = 0;
   std::uint64_t end = header_.main_mark.load(std::memory_order_relaxed);
   if (previous != kNone) {
-    Descriptor& left = segment_.descriptor(previous);
-    begin = left.offset + left.extent_bytes;
-    if (is_hole(previous)) {
-      begin = left.offset;
-      remove_from_bin(previous);
-      remove_from_address_list(previous);
-      add_spare(previous);
-    }
+    const Descriptor& left = segment_.descriptor(previous);
+    begin = joins_previous ? left.offset : left.offset + left.extent_bytes;
   }
   if (next != kNone) {
-    Descriptor& right = segment_.descriptor(next);
-    end = right.offset;
-    if (is_hole(next)) {
-      end = right.offset + right.extent_bytes;
-      remove_from_bin(next);
-      remove_from_address_list(next);
-      add_spare(next);
-    }
+    const Descriptor& right = segment_.descriptor(next);
+    end = joins_next ? right.offset + right.extent_bytes : right.offset;
   }
-  block.offset = begin;
-  block.extent_bytes = end - begin;
-  insert_into_bin(index);
+  if (!joins_previous && !joins_next) {
+    block.offset = begin;
+    block.extent_bytes = end - begin;
+    insert_into_bin(index);
+    return;
+  }
+  remove_from_address_list(index);
+  add_spare(index);
+  if (joins_previous && joins_next) {
+    remove_from_bin(next);
+    remove_from_address_list(next);
+    add_spare(next);
+  }
+  resize_hole(joins_previous ? previous : next, begin, end);
 }
 
-std::uint64_t Allocator::tail_hole_bytes() const noexcept {
+void Allocator::resize_hole(std::uint32_t index, std::uint64_t begin, std::uint64_t end) noexcept {
+  Descriptor& hole = segment_.descriptor(index);
+  const bool moves = bin_of(hole.extent_bytes) != bin_of(end - begin);
+  if (moves) remove_from_bin(index);
+  hole.offset = begin;
+  hole.extent_bytes = end - begin;
+  if (moves) insert_into_bin(index);
+}
+
+std::uint64_t Allocator::tail_hole_bytes() noexcept {
+  empty_quick_lists();
   const std::uint32_t tail = header_.address_tail;
   if (tail == kNone || !is_hole(tail)) return 0;
   return segment_.descriptor(tail).extent_bytes;
@@ -94,6 +147,8 @@ void Allocator::reset() noexcept {
   header_.spare_head = kNone;
   header_.address_head = kNone;
   header_.address_tail = kNone;
+  for (std::uint32_t& head : header_.quick_heads) head = kNone;
+  for (std::uint32_t& count : header_.quick_counts) count = 0;
   header_.bin_summary = 0;
   for (std::uint64_t& word : header_.bin_words) word = 0;
   for (std::uint32_t& bin : header_.bins) bin = kNone;
@@ -102,6 +157,7 @@ void Allocator::reset() noexcept {
 void Allocator::add_spare(std::uint32_t index) noexcept {
   Descriptor& descriptor = segment_.descriptor(index);
   descriptor.extent_bytes = 0;
+  descriptor.link_previous = kNone;
   descriptor.link_next = header_.spare_head;
   header_.spare_head = index;
 }
@@ -170,7 +226,8 @@ void Allocator::remove_from_address_list(std::uint32_t index) noexcept {
 
 bool Allocator::is_hole(std::uint32_t index) const noexcept {
   const Descriptor& descriptor = segment_.descriptor(index);
-  return state_of(descriptor.state.load(std::memory_order_relaxed)) == State::kFree;
+  return state_of(descriptor.state.load(std::memory_order_relaxed)) == State::kFree &&
+         descriptor.link_previous != kQuick;
 }
 
 std::uint32_t Allocator::find_hole(std::uint64_t block_bytes) const noexcept {

@@ -18,7 +18,9 @@ namespace ipc0cp::shm {
 /// 2. A hole is FREE with an extent and lies in the bin of its size; a spare is FREE without one.
 /// 3. Freed memory goes to the front of its bin: it is the warmest and is handed out first
 ///    (measured: 41 GB/s against 22 for first-in-first-out).
-/// 4. Without a spare descriptor a hole is used whole. A gap that no descriptor tells of is taken
+/// 4. Small blocks wait in quick lists, a few of each size, before they are joined to holes; an
+///    allocation that would fail, and growth, join them first.
+/// 5. Without a spare descriptor a hole is used whole. A gap that no descriptor tells of is taken
 ///    up by the next block beside it that is freed.
 class Allocator {
  public:
@@ -32,7 +34,7 @@ class Allocator {
   void free(std::uint32_t index) noexcept;
 
   /// Bytes of the hole that ends at the reservation mark, 0 if there is none.
-  [[nodiscard]] std::uint64_t tail_hole_bytes() const noexcept;
+  [[nodiscard]] std::uint64_t tail_hole_bytes() noexcept;
   /// A spare descriptor as a block [offset, offset + extent) behind the last one; kNone: no spare.
   std::uint32_t append(std::uint64_t offset, std::uint64_t extent_bytes) noexcept;
 
@@ -40,11 +42,15 @@ class Allocator {
   void reset() noexcept;
   void add_spare(std::uint32_t index) noexcept;
   void add_in_order(std::uint32_t index) noexcept;
-  /// Makes a hole of a spare; a gap without a spare is left to rule 4.
+  /// Makes a hole of a spare; a gap without a spare is left to rule 5.
   void add_hole_in_order(std::uint64_t offset, std::uint64_t extent_bytes) noexcept;
 
  private:
+  std::uint32_t cut_from_hole(std::uint64_t block_bytes) noexcept;
+  void join_to_holes(std::uint32_t index) noexcept;
+  bool empty_quick_lists() noexcept;
   std::uint32_t take_spare() noexcept;
+  void resize_hole(std::uint32_t index, std::uint64_t begin, std::uint64_t end) noexcept;
   void insert_into_bin(std::uint32_t index) noexcept;
   void remove_from_bin(std::uint32_t index) noexcept;
   void insert_after(std::uint32_t index, std::uint32_t previous) noexcept;

@@ -144,8 +144,7 @@ ErrorCode Channel::loan(std::uint64_t payload_bytes, std::uint64_t metadata_capa
   if (left != ErrorCode::ok) return left;
   if (result != ErrorCode::ok) result = push_slowly(request, deadline, result);
   if (result != ErrorCode::ok) return result;
-  std::byte* block = ring_->segment->arena() +
-                     ring_->segment->read_fields(request.descriptor).offset;
+  std::byte* block = ring_->segment->arena() + request.offset;
   red_zone::write(block, request.plan, request.descriptor, generation_of(request.word));
   loan.channel_ = this;
   loan.bytes_ = {block, static_cast<std::size_t>(payload_bytes)};
@@ -193,15 +192,18 @@ void Channel::abandon(Loan& loan) noexcept {
   loan.channel_ = nullptr;
   loan.bytes_ = {};
   if (forked()) return;
-  StateWord expected = loan.word_;
-  Descriptor& descriptor = ring_->segment->descriptor(loan.descriptor_);
-  if (descriptor.state.compare_exchange_strong(expected,
-                                               with_state(expected, State::kAbandoned),
+  abandon_block(loan.descriptor_, loan.word_);
+  let_go_of_one();
+}
+
+/// LOANED -> ABANDONED and onto the stack, from exactly our word; needs no lock.
+void Channel::abandon_block(std::uint32_t index, StateWord word) noexcept {
+  Descriptor& descriptor = ring_->segment->descriptor(index);
+  if (descriptor.state.compare_exchange_strong(word, with_state(word, State::kAbandoned),
                                                std::memory_order_acq_rel)) {
-    push_returned(loan.descriptor_);
+    push_returned(index);
     ring_->space_event.wake_all();
   }
-  let_go_of_one();
 }
 
 ErrorCode Channel::attempt_push(Request& request) noexcept {
@@ -216,8 +218,7 @@ void Channel::complete_taken(const Request& request) noexcept {
     acquired_.store(acquired_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     return;
   }
-  std::byte* block = ring_->segment->arena() +
-                     ring_->segment->read_fields(request.descriptor).offset;
+  std::byte* block = ring_->segment->arena() + request.offset;
   std::memcpy(block, request.inline_payload, request.plan.payload_bytes);
   red_zone::write(block, request.plan, request.descriptor, generation_of(request.word));
   if (!request.inline_metadata.empty()) {
@@ -233,8 +234,10 @@ ErrorCode Channel::take_block(Request& request) noexcept {
   if (header.consumers == 0) return ErrorCode::no_consumers;
   if (header.claimant != 0 && must_stand_back(request)) return ErrorCode::buffer_full;
   ErrorCode result = take_from_main(request);
+  if (request.must_reserve()) return result;
   if (result == ErrorCode::buffer_full && collect_returned(*ring_->segment, ring_->allocator)) {
     result = take_from_main(request);
+    if (request.must_reserve()) return result;
   }
   if (result == ErrorCode::buffer_full && header.claimant == ring_->participants.self()) {
     return take_relief(request);
@@ -249,18 +252,23 @@ ErrorCode Channel::take_from_main(Request& request) noexcept {
     return ErrorCode::buffer_full;
   }
   const std::uint32_t index = ring_->allocator.allocate(request.block_bytes);
-  if (index != kNone) {
-    commit_loan(request, index);
-    return ErrorCode::ok;
-  }
+  if (index != kNone) return commit_loan(request, index);
   // What was returned is warmer than what was never used, and costs no page faults.
   if (header.returned_head.load(std::memory_order_relaxed) != kNone) return ErrorCode::buffer_full;
   return begin_growth(request);
 }
 
-void Channel::commit_loan(Request& request, std::uint32_t index) noexcept {
+ErrorCode Channel::commit_loan(Request& request, std::uint32_t index) noexcept {
   Header& header = ring_->header();
   Descriptor& descriptor = ring_->segment->descriptor(index);
+  const BlockFields fields{read_once(descriptor.offset), read_once(descriptor.extent_bytes),
+                           request.plan.payload_bytes, 0, request.plan.metadata_capacity};
+  const bool relief = index == geometry().relief_descriptor();
+  if (!ring_->segment->plausible(index, fields, !relief)) [[unlikely]] {
+    header.damaged.store(1, std::memory_order_release);
+    return ErrorCode::corrupt_buffer;
+  }
+  request.offset = fields.offset;
   descriptor.payload_bytes = request.plan.payload_bytes;
   descriptor.metadata_bytes =
       static_cast<std::uint32_t>(request.message_bytes - request.plan.payload_bytes);
@@ -271,10 +279,11 @@ void Channel::commit_loan(Request& request, std::uint32_t index) noexcept {
                             generation_of(before) + 1);
   request.descriptor = index;
   descriptor.state.store(request.word, std::memory_order_release);
-  if (index == geometry().relief_descriptor()) return;
+  if (relief) return ErrorCode::ok;
   header.used_bytes += request.message_bytes;
   header.live_blocks += 1;
   header.most_used_bytes = std::max(header.most_used_bytes, header.used_bytes);
+  return ErrorCode::ok;
 }
 
 void Channel::publish_locked(std::uint32_t index, StateWord word) noexcept {
@@ -292,19 +301,21 @@ void Channel::publish_locked(std::uint32_t index, StateWord word) noexcept {
 
 ErrorCode Channel::pop(Deadline deadline, Message& message) noexcept {
   in_passing(0);
-  ErrorCode result = enter(deadline);
-  if (result == ErrorCode::ok) {
-    result = attempt_pop(message);
-    const ErrorCode left = ring_->leave();
-    if (left != ErrorCode::ok) return left;
-  } else if (result == ErrorCode::timeout && deadline.never_waits()) {
-    return ErrorCode::buffer_empty;
-  }
+  ErrorCode result = attempt_pop_alone(message, deadline);
+  if (result == ErrorCode::timeout && deadline.never_waits()) return ErrorCode::buffer_empty;
   if (result == ErrorCode::buffer_empty) result = pop_slowly(message, deadline);
   if (result == ErrorCode::corrupt_payload) ring_->space_event.wake_all();
   if (result != ErrorCode::ok) return result;
   if (message.descriptor_plus_1_ == 0) signal_space();  // Freed inside the lock.
   return complete_borrow(message);
+}
+
+ErrorCode Channel::attempt_pop_alone(Message& message, Deadline& deadline) noexcept {
+  const ErrorCode entered = enter(deadline);
+  if (entered != ErrorCode::ok) return entered;
+  const ErrorCode result = attempt_pop(message);
+  const ErrorCode left = ring_->leave();
+  return left == ErrorCode::ok ? result : left;
 }
 
 ErrorCode Channel::attempt_pop(Message& message) noexcept {
@@ -404,6 +415,7 @@ ErrorCode Channel::complete_borrow(Message& message) noexcept {
       Deadline deadline(platform::kSecond);
       if (enter(deadline) == ErrorCode::ok) {
         ring_->header().dropped += 1;
+        ring_->header().popped -= 1;
         ring_->leave();
       }
       release(message);

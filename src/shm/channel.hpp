@@ -129,9 +129,10 @@ class Channel {
   void complete_taken(const Request& request) noexcept;
   ErrorCode take_block(Request& request) noexcept;
   ErrorCode take_from_main(Request& request) noexcept;
-  void commit_loan(Request& request, std::uint32_t index) noexcept;
+  ErrorCode commit_loan(Request& request, std::uint32_t index) noexcept;
   void publish_locked(std::uint32_t index, StateWord word) noexcept;
   ErrorCode attempt_pop(Message& message) noexcept;
+  ErrorCode attempt_pop_alone(Message& message, Deadline& deadline) noexcept;
   ErrorCode take_small(Message& message, std::uint32_t index, const BlockFields& fields) noexcept;
   void borrow(Message& message, std::uint32_t index, const BlockFields& fields) noexcept;
   ErrorCode complete_borrow(Message& message) noexcept;
@@ -139,6 +140,7 @@ class Channel {
   void return_block(Message& message) noexcept;
   void put_back(Message& message) noexcept;
   [[nodiscard]] bool may_view(std::uint32_t index, const BlockFields& fields) const noexcept;
+  void abandon_block(std::uint32_t index, StateWord word) noexcept;
   void push_returned(std::uint32_t index) noexcept;
   void signal_space() noexcept;
   void let_go_of_one() noexcept;
@@ -159,7 +161,7 @@ class Channel {
   // reservation.cpp
   ErrorCode begin_growth(Request& request) noexcept;
   ErrorCode take_relief(Request& request) noexcept;
-  void give_up_reservation(Request& request, bool relief) noexcept;
+  void give_up_reservation(Request& request) noexcept;
   ErrorCode reserve_and_attempt(Request& request, Deadline& deadline) noexcept;
   std::uint64_t reserve_memory(std::uint64_t arena_offset, std::uint64_t bytes) noexcept;
 

@@ -17,11 +17,12 @@ struct Channel::Request {
   // The result: the block, LOANED with this word, or published already.
   std::uint32_t descriptor = kNone;
   StateWord word = 0;
-  bool published = false;
+  std::uint64_t offset = 0;  ///< Checked; the shared field is not read again.
 
   /// Memory must be reserved, without the lock, before the block can be had.
   enum class Reserve { nothing, main, relief } reserve = Reserve::nothing;
-  bool claimed = false;  ///< This call is, or was, the claimant.
+
+  [[nodiscard]] bool must_reserve() const noexcept { return reserve != Reserve::nothing; }
 };
 
 }  // namespace ipc0cp::shm

@@ -23,11 +23,6 @@ constexpr std::int64_t kSoftCapWaitNs = kMillisecond;
 constexpr std::int64_t kLongWaitNs = 5 * platform::kSecond;
 constexpr int kPollsPerClock = 32;
 
-template <class Word>
-Word peek(const Word& shared) noexcept {
-  return *const_cast<const volatile Word*>(&shared);
-}
-
 /// Polls `condition` with pauses until it holds or the time is over.
 template <class Condition>
 bool spin(std::int64_t budget_ns, Condition condition) noexcept {
@@ -62,16 +57,24 @@ ErrorCode Channel::push_slowly(Request& request, Deadline& deadline,
   Slot& slot = ring_->participants.own_slot();
   Header& header = ring_->header();
   const std::int64_t start_ns = platform::now_ns();
+  std::int64_t nobody_since_ns = start_ns;
   bool logged = false;
+  bool looked = false;
   ErrorCode result = first_result;
   while (true) {
-    if (request.reserve != Request::Reserve::nothing) {
+    if (request.must_reserve()) {
       result = reserve_and_attempt(request, deadline);
-      if (request.reserve != Request::Reserve::nothing) continue;
+      if (request.must_reserve()) continue;
     }
     const bool nobody_reads = result == ErrorCode::no_consumers;
     if (result != ErrorCode::buffer_full && !nobody_reads) break;
-    if (deadline.never_waits()) break;
+    if (deadline.never_waits()) {
+      // Not waiting is no reason not to notice that somebody died with the room in his hands.
+      if (looked || ring_->sweep(platform::now_ns(), kSweepIntervalNs) != ErrorCode::ok) break;
+      looked = true;
+      result = attempt_push_while_waiting(request, deadline);
+      continue;
+    }
     if (nobody_reads && header.retired.load(std::memory_order_relaxed) != 0) break;
     const std::int64_t now_ns = platform::now_ns();
     const ErrorCode state = check_while_waiting(now_ns);
@@ -81,7 +84,11 @@ ErrorCode Channel::push_slowly(Request& request, Deadline& deadline,
     }
     std::int64_t left_ns = deadline.at_ns() == platform::kForever ? kWorkSliceNs
                                                                   : deadline.at_ns() - now_ns;
-    if (nobody_reads) left_ns = std::min(left_ns, start_ns + options_.consumer_wait_ns - now_ns);
+    if (nobody_reads) {
+      left_ns = std::min(left_ns, nobody_since_ns + options_.consumer_wait_ns - now_ns);
+    } else {
+      nobody_since_ns = now_ns;
+    }
     if (left_ns <= 0) break;
     if (!nobody_reads) {
       if (slot.want_bytes.load(std::memory_order_relaxed) == 0) spin_for_room();
@@ -92,7 +99,8 @@ ErrorCode Channel::push_slowly(Request& request, Deadline& deadline,
     const std::uint32_t announced = ring_->space_event.announce();
     result = attempt_push_while_waiting(request, deadline);
     if (result != ErrorCode::buffer_full && result != ErrorCode::no_consumers) continue;
-    if (request.reserve != Request::Reserve::nothing) continue;
+    if (request.must_reserve()) continue;
+    header.producer_waits.fetch_add(1, std::memory_order_relaxed);
     ring_->space_event.sleep(announced, std::min(left_ns, kWorkSliceNs));
     if (!logged && now_ns - start_ns > kLongWaitNs) {
       logged = true;
@@ -118,8 +126,6 @@ ErrorCode Channel::attempt_push_while_waiting(Request& request, Deadline& deadli
   }
   if (result == ErrorCode::ok) {
     served_by_relief_ = request.descriptor == geometry().relief_descriptor();
-  } else if (request.reserve == Request::Reserve::nothing) {
-    header.producer_waits += 1;
   }
   const ErrorCode left = ring_->leave();
   return left == ErrorCode::ok ? result : left;
@@ -182,7 +188,7 @@ void Channel::spin_for_room() noexcept {
     return header.freed.load(std::memory_order_relaxed) != freed ||
            header.returned_head.load(std::memory_order_relaxed) != kNone;
   };
-  const std::uint32_t participants = peek(header.producers) + peek(header.consumers);
+  const std::uint32_t participants = read_once(header.producers) + read_once(header.consumers);
   spin(spin_.nanoseconds(participants), room);
 }
 
@@ -190,15 +196,15 @@ void Channel::spin_for_room() noexcept {
 void Channel::wait_for_soft_cap(std::uint64_t message_bytes, Deadline& deadline) noexcept {
   const Header& header = ring_->header();
   const auto below_cap = [&]() noexcept {
-    return header.queued.load(std::memory_order_relaxed) == 0 ||
-           peek(header.queued_bytes) + message_bytes <= kSoftCapBytes;
+    return read_once(header.queued_bytes) + message_bytes <= kSoftCapBytes ||
+           header.queued.load(std::memory_order_relaxed) == 0;
   };
   if (below_cap() || deadline.never_waits()) [[likely]] return;
-  const std::uint64_t popped = peek(header.popped);
+  const std::uint64_t popped = read_once(header.popped);
   if (popped == idle_popped_) return;  // Nobody has read since the last wait: a burst goes in.
   const std::int64_t start_ns = platform::now_ns();
   const std::int64_t end_ns = std::min(start_ns + kSoftCapWaitNs, deadline.at_ns());
-  const std::uint32_t participants = peek(header.producers) + peek(header.consumers);
+  const std::uint32_t participants = read_once(header.producers) + read_once(header.consumers);
   if (spin(spin_.nanoseconds(participants), below_cap)) return;
   while (!closing_.load(std::memory_order_relaxed)) {
     const std::int64_t now_ns = platform::now_ns();
@@ -208,7 +214,7 @@ void Channel::wait_for_soft_cap(std::uint64_t message_bytes, Deadline& deadline)
     ring_->space_event.sleep(announced, end_ns - now_ns);
     if (below_cap()) return;
   }
-  idle_popped_ = peek(header.popped) == popped ? popped : ~std::uint64_t{0};
+  idle_popped_ = read_once(header.popped) == popped ? popped : ~std::uint64_t{0};
 }
 
 // ---- consumers --------------------------------------------------------------------------------
@@ -219,13 +225,19 @@ bool Channel::spin_for_data() noexcept {
     return header.queued.load(std::memory_order_relaxed) != 0 ||
            closing_.load(std::memory_order_relaxed);
   };
-  const std::uint32_t participants = peek(header.producers) + peek(header.consumers);
+  const std::uint32_t participants = read_once(header.producers) + read_once(header.consumers);
   return spin(spin_.nanoseconds(participants), data);
 }
 
 ErrorCode Channel::pop_slowly(Message& message, Deadline& deadline) noexcept {
-  if (deadline.never_waits()) return ErrorCode::buffer_empty;
   const Busy busy(busy_);
+  if (deadline.never_waits()) {
+    // A poller must notice a death as well: the end of the stream may depend on it.
+    if (ring_->sweep(platform::now_ns(), kSweepIntervalNs) != ErrorCode::ok) {
+      return ErrorCode::corrupt_buffer;
+    }
+    return attempt_pop_alone(message, deadline);
+  }
   Slot& slot = ring_->participants.own_slot();
   Header& header = ring_->header();
   ErrorCode result = ErrorCode::buffer_empty;
@@ -238,13 +250,7 @@ ErrorCode Channel::pop_slowly(Message& message, Deadline& deadline) noexcept {
     } else {
       announced = ring_->data_event.announce();
     }
-    result = enter(deadline);
-    if (result == ErrorCode::ok) {
-      result = attempt_pop(message);
-      if (result == ErrorCode::buffer_empty && !hit) header.consumer_waits += 1;
-      const ErrorCode left = ring_->leave();
-      if (left != ErrorCode::ok) result = left;
-    }
+    result = attempt_pop_alone(message, deadline);
     if (result != ErrorCode::buffer_empty) break;
     const std::int64_t now_ns = platform::now_ns();
     if (start_ns == 0) {
@@ -263,6 +269,7 @@ ErrorCode Channel::pop_slowly(Message& message, Deadline& deadline) noexcept {
       break;
     }
     if (hit) continue;
+    header.consumer_waits.fetch_add(1, std::memory_order_relaxed);
     ring_->data_event.sleep(announced, std::min(left_ns, kIdleSliceNs));
     spin_.slept(platform::now_ns() - now_ns);
   }
@@ -277,11 +284,11 @@ void Channel::log_long_wait(const char* what) const noexcept {
     const Header& header = ring_->header();
     std::string text = "ring '" + name() + "': blocked for 5 s, waiting for " + what + "; " +
                        std::to_string(header.queued.load(std::memory_order_relaxed)) +
-                       " message(s) queued, " + std::to_string(peek(header.used_bytes)) + " of " +
+                       " message(s) queued, " + std::to_string(read_once(header.used_bytes)) + " of " +
                        std::to_string(geometry().total_data_bytes) + " bytes in use";
     const std::uint32_t lock_owner =
         slot_of(header.lock.load(std::memory_order_relaxed) & ~kLockWaiters);
-    for (std::uint32_t index = 1; index < std::min(peek(header.slots_end), kSlotCount); ++index) {
+    for (std::uint32_t index = 1; index < std::min(read_once(header.slots_end), kSlotCount); ++index) {
       const Slot& slot = ring_->segment->slot(index);
       const std::uint64_t word = slot.word.load(std::memory_order_relaxed);
       if (role_of(word) == Role::kNone) continue;

@@ -36,6 +36,7 @@ inline constexpr std::uint32_t kLayoutVersion = 1;
 
 inline constexpr std::uint32_t kSlotCount = 1024;  ///< Slot 0 is never used: a lock word is not 0.
 inline constexpr std::uint32_t kNone = 0xFFFF'FFFF;  ///< "No descriptor" in every index field.
+inline constexpr std::uint32_t kQuick = 0xFFFF'FFFE;  ///< `link_previous` of a block in a quick list.
 inline constexpr std::uint64_t kBlockAlignment = 64;
 inline constexpr std::uint64_t kRedZoneBytes = 16;  ///< At least; the end is rounded up to 16.
 inline constexpr std::uint64_t kGranuleBytes = 64 << 10;  ///< Alignment of the parts and the marks.
@@ -188,6 +189,7 @@ struct Redo {
 };
 static_assert(sizeof(Redo) == 32);
 
+inline constexpr std::uint32_t kQuickClasses = 16;  ///< Blocks below 1 KiB, by units of 64 bytes.
 inline constexpr std::uint32_t kBinCount = 640;
 inline constexpr std::uint32_t kBinWords = kBinCount / 64;
 
@@ -250,8 +252,8 @@ struct Header {
   std::uint64_t popped;
   std::uint64_t most_messages;
   std::uint64_t most_used_bytes;
-  std::uint64_t producer_waits;
-  std::uint64_t consumer_waits;
+  std::atomic<std::uint64_t> producer_waits;
+  std::atomic<std::uint64_t> consumer_waits;
   std::uint32_t address_head;
   std::uint32_t address_tail;
   std::uint32_t growing;    ///< Descriptor of the wilderness being reserved, kNone: none.
@@ -261,6 +263,9 @@ struct Header {
   std::uint32_t claimant;  ///< Owner of the oldest want, 0: none.
   std::uint64_t claimant_bytes;
   std::int64_t claimant_seen_ns;  ///< When it last said that it still waits.
+  // Small blocks as they were freed, not yet joined to holes: derived, like the bins behind them.
+  alignas(64) std::uint32_t quick_heads[kQuickClasses];
+  std::uint32_t quick_counts[kQuickClasses];
   alignas(64) std::uint64_t bin_summary;
   std::uint64_t bin_words[kBinWords];
   std::uint32_t bins[kBinCount];

@@ -287,6 +287,7 @@ void free_block(const Segment& segment, Allocator& allocator, std::uint32_t inde
   store(block, freed(word));
   header.freed.store(header.freed.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   if (index == segment.geometry().relief_descriptor()) return;
+  if (header.growing == index) header.growing = kNone;
   const std::uint64_t bytes = block.payload_bytes + block.metadata_bytes;
   header.used_bytes -= bytes;
   --header.live_blocks;

@@ -31,12 +31,15 @@ ErrorCode Channel::begin_growth(Request& request) noexcept {
   Header& header = ring_->header();
   if (header.growing != kNone) return ErrorCode::buffer_full;
   const std::uint64_t mark = header.main_mark.load(std::memory_order_relaxed);
-  if (mark > geometry().main_bytes) return ErrorCode::corrupt_buffer;
+  if (mark > geometry().main_bytes || mark % kGranuleBytes != 0) {
+    header.damaged.store(1, std::memory_order_release);
+    return ErrorCode::corrupt_buffer;
+  }
   const std::uint64_t wilderness = geometry().main_bytes - mark;
   const std::uint64_t tail = ring_->allocator.tail_hole_bytes();
   if (wilderness == 0 || tail + wilderness < request.block_bytes) return ErrorCode::buffer_full;
   // Small messages grow the ring by a share of what it has, so that growing stays rare.
-  const std::uint64_t share = std::clamp(mark / 4, kGranuleBytes, kPieceBytes);
+  const std::uint64_t share = round_up(std::clamp(mark / 4, kGranuleBytes, kPieceBytes));
   const std::uint64_t needed = round_up(request.block_bytes - std::min(tail, request.block_bytes));
   const std::uint64_t bytes = std::min(wilderness, std::max(needed, share));
   const std::uint32_t index = ring_->allocator.append(mark, bytes);
@@ -66,7 +69,7 @@ ErrorCode Channel::take_relief(Request& request) noexcept {
   if (request.block_bytes > geometry().relief_bytes) return ErrorCode::buffer_full;
   descriptor.offset = geometry().main_bytes;
   descriptor.extent_bytes = geometry().relief_bytes;
-  commit_loan(request, index);
+  if (commit_loan(request, index) != ErrorCode::ok) return ErrorCode::corrupt_buffer;
   const std::uint64_t mark = ring_->header().relief_mark.load(std::memory_order_relaxed);
   if (mark >= request.block_bytes) return ErrorCode::ok;
   request.reserve = Request::Reserve::relief;
@@ -92,8 +95,7 @@ std::uint64_t Channel::reserve_memory(std::uint64_t arena_offset, std::uint64_t 
 }
 
 /// Under the lock: the block that was to be reserved becomes a hole, or the relief block is free.
-void Channel::give_up_reservation(Request& request, bool relief) noexcept {
-  if (!relief) ring_->header().growing = kNone;
+void Channel::give_up_reservation(Request& request) noexcept {
   free_block(*ring_->segment, ring_->allocator, request.descriptor, request.word);
   request.descriptor = kNone;
 }
@@ -111,7 +113,10 @@ ErrorCode Channel::reserve_and_attempt(Request& request, Deadline& deadline) noe
   // The block is ours alone; the lock is waited for even by a call that does not wait for room.
   Deadline patience(std::max(deadline.timeout_ns(), 10 * platform::kSecond));
   const ErrorCode entered = enter(patience);
-  if (entered != ErrorCode::ok) return entered;  // The loan goes with this handle's token.
+  if (entered != ErrorCode::ok) {
+    abandon_block(request.descriptor, request.word);
+    return entered;
+  }
   Header& header = ring_->header();
   Descriptor& descriptor = ring_->segment->descriptor(request.descriptor);
   ErrorCode result = ErrorCode::corrupt_buffer;
@@ -123,12 +128,12 @@ ErrorCode Channel::reserve_and_attempt(Request& request, Deadline& deadline) noe
       served_by_relief_ = true;
       result = ErrorCode::ok;
     } else {
-      give_up_reservation(request, relief);
+      give_up_reservation(request);
       result = attempt_push(request);
-      const bool asks_again = request.reserve != Request::Reserve::nothing;
+      const bool asks_again = request.must_reserve();
       if (got < wanted && asks_again) {
         // /dev/shm is full: asking again at once would only turn in a circle.
-        give_up_reservation(request, request.reserve == Request::Reserve::relief);
+        give_up_reservation(request);
         request.reserve = Request::Reserve::nothing;
       }
       const std::uint64_t most = std::max(header.main_mark.load(), header.relief_mark.load());

@@ -17,11 +17,6 @@ constexpr std::uint64_t round_up(std::uint64_t value, std::uint64_t unit) noexce
 constexpr std::uint32_t kSpareDescriptors = 8;      ///< For holes beyond `max_messages` blocks.
 constexpr std::uint64_t kBlockOverheadBytes = 128;  ///< Red zone and alignment of one message.
 
-template <class Word>
-Word read_once(const Word& shared) noexcept {
-  return *const_cast<const volatile Word*>(&shared);
-}
-
 }  // namespace
 
 Geometry Geometry::of(std::uint64_t total_data_bytes, std::uint32_t max_messages) noexcept {
@@ -121,35 +116,6 @@ void Segment::initialise(std::uint32_t options) noexcept {
   header.next_sequence = 1;
   header.returned_head.store(kNone, std::memory_order_relaxed);
   header.collecting = kNone;
-}
-
-BlockFields Segment::read_fields(std::uint32_t index) const noexcept {
-  const Descriptor& descriptor = this->descriptor(index);
-  BlockFields fields;
-  fields.offset = read_once(descriptor.offset);
-  fields.extent_bytes = read_once(descriptor.extent_bytes);
-  fields.payload_bytes = read_once(descriptor.payload_bytes);
-  fields.sequence = read_once(descriptor.sequence);
-  fields.metadata_bytes = read_once(descriptor.metadata_bytes);
-  return fields;
-}
-
-bool Segment::plausible(std::uint32_t index, const BlockFields& fields,
-                        bool mark_checked) const noexcept {
-  const bool relief = index == geometry_.relief_descriptor();
-  const std::uint64_t begin = relief ? geometry_.main_bytes : 0;
-  const std::uint64_t size = relief ? geometry_.relief_bytes : geometry_.main_bytes;
-  const std::uint64_t extent = fields.extent_bytes;
-  if (fields.offset < begin || fields.offset % kBlockAlignment != 0) return false;
-  if (extent == 0 || extent % kBlockAlignment != 0) return false;
-  if (extent > size || fields.offset - begin > size - extent) return false;
-  if (fields.payload_bytes > extent || fields.metadata_bytes > kMaxMetadataBytes) return false;
-  const std::uint64_t used = fields.plan().block_bytes();
-  if (used > extent) return false;
-  if (!mark_checked) return true;
-  const std::uint64_t mark = relief ? header_->relief_mark.load(std::memory_order_acquire)
-                                    : header_->main_mark.load(std::memory_order_acquire);
-  return mark <= size && fields.offset - begin + used <= mark;
 }
 
 Descriptor& Segment::stray_descriptor() const noexcept {
