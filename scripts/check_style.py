@@ -20,7 +20,7 @@ from pathlib import Path, PurePosixPath
 import style_rules
 
 ROOT = Path(__file__).resolve().parent.parent
-BUILD = ROOT / "build"
+BUILD = Path(os.environ.get("IPC0CP_BUILD_DIR", ROOT / "build"))
 
 
 def run(*command: str | Path, cwd: Path = ROOT) -> bool:

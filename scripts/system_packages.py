@@ -110,7 +110,7 @@ def main() -> None:
     unknown = [purpose for purpose in purposes if purpose not in PACKAGES]
     if not purposes or unknown:
         sys.exit(f"usage: system_packages.py {{{'|'.join(PACKAGES)}}}...")
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 - an old Python gets a sentence, not a trace.
         found = ".".join(map(str, sys.version_info[:2]))
         sys.exit(f"ipc0cp needs Python 3.11 or newer, this is {found}; set PYTHON=python3.11")
     missing = find_missing(purposes)
