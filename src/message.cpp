@@ -74,6 +74,10 @@ void Message::done() noexcept {
   if (channel_ != nullptr) channel_->finish(*this);
 }
 
+void Message::requeue() noexcept {
+  if (channel_ != nullptr) channel_->requeue(*this);
+}
+
 void Message::release() noexcept { shm::Channel::release(*this); }
 
 Payload Message::share() && {

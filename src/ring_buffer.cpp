@@ -228,6 +228,14 @@ std::optional<Message> SharedRingBufferConsumer::try_pop_raw() {
   }
 }
 
+void SharedRingBufferConsumer::done() noexcept {
+  if (channel_ != nullptr) channel_->finish_popped(false);
+}
+
+void SharedRingBufferConsumer::requeue() noexcept {
+  if (channel_ != nullptr) channel_->requeue_latest();
+}
+
 void SharedRingBufferConsumer::close() noexcept {
   closed_before_attach_ = true;
   if (channel_ != nullptr) channel_->close();

@@ -83,6 +83,9 @@ class IPC0CP_EXPORT Message {
 
   /// Redelivery: this message is finished and will not come again. Else without effect.
   void done() noexcept;
+  /// Redelivery: this message goes back to its place in the queue once it is released. The
+  /// delivery counts towards the most there may be. Else without effect.
+  void requeue() noexcept;
   /// Gives the block back; metadata and payload are empty afterwards.
   void release() noexcept;
   /// Moves the message into a shared owner of its payload.

@@ -170,6 +170,10 @@ class IPC0CP_EXPORT SharedRingBufferConsumer {
   std::optional<RingBufferObject> pop(Timeout timeout = Timeout::forever());
   /// The same without decoding.
   std::optional<Message> pop_raw(Timeout timeout = Timeout::forever());
+  /// Redelivery: finishes what this thread popped last, as its next pop would. Else without effect.
+  void done() noexcept;
+  /// Redelivery: gives what this thread popped last back to the queue, for anybody.
+  void requeue() noexcept;
   /// Never waits: throws buffer_empty where `pop` would wait.
   std::optional<RingBufferObject> try_pop();
   std::optional<Message> try_pop_raw();

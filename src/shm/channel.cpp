@@ -301,6 +301,7 @@ void Channel::publish_locked(std::uint32_t index, StateWord word) noexcept {
 
 ErrorCode Channel::pop(Deadline deadline, Message& message) noexcept {
   in_passing(0);
+  if (redelivers()) finish_popped(false);  // The next pop finishes what this thread had.
   ErrorCode result = attempt_pop_alone(message, deadline);
   if (result == ErrorCode::timeout && deadline.never_waits()) return ErrorCode::buffer_empty;
   if (result == ErrorCode::buffer_empty) result = pop_slowly(message, deadline);
@@ -324,7 +325,7 @@ ErrorCode Channel::attempt_pop(Message& message) noexcept {
   if (index == kNone) {
     const bool ended = joined_of(header.joined_left.load(std::memory_order_relaxed)) >=
                            options_.expected_producers &&
-                       header.producers == 0;
+                       header.producers == 0 && !(redelivers() && others_hold_messages());
     return ended ? ErrorCode::end_of_stream : ErrorCode::buffer_empty;
   }
   const BlockFields fields = ring_->segment->read_fields(index);
@@ -335,7 +336,7 @@ ErrorCode Channel::attempt_pop(Message& message) noexcept {
   message.id_ = fields.sequence;
   message.deliveries_ = deliveries_of(word) + 1;
   ErrorCode result = ErrorCode::ok;
-  if (fields.payload_bytes + fields.metadata_bytes <= kInlineBytes) {
+  if (fields.payload_bytes + fields.metadata_bytes <= kInlineBytes && !redelivers()) {
     result = take_small(message, index, fields);
   } else {
     borrow(message, index, fields);
@@ -418,6 +419,8 @@ ErrorCode Channel::complete_borrow(Message& message) noexcept {
         ring_->header().popped -= 1;
         ring_->leave();
       }
+      const std::uint32_t damaged = std::exchange(message.descriptor_plus_1_, 0) - 1;
+      return_word(damaged, message.word_);
       release(message);
       return ErrorCode::corrupt_payload;
     }
@@ -434,10 +437,16 @@ ErrorCode Channel::complete_borrow(Message& message) noexcept {
       message.metadata_ = {reinterpret_cast<const char*>(buffer + metadata_begin),
                            message.metadata_.size()};
       message.buffer_ = buffer;
-      if (!message.is_view_) {
-        message.payload_ = {buffer, payload_bytes};
-        return_block(message);
+      if (!message.is_view_) message.payload_ = {buffer, payload_bytes};
+    }
+    if (redelivers()) {
+      if (!unfinished_.add(index, message.word_, message.is_view_)) {
+        put_back(message);
+        release(message);
+        return ErrorCode::out_of_memory;
       }
+    } else if (!message.is_view_) {
+      return_block(message);
     }
   }
   if (message.metadata_.empty()) message.metadata_ = kBytesMetadata;
@@ -456,15 +465,21 @@ ErrorCode Channel::drop_impossible_head() noexcept {
   return ErrorCode::corrupt_payload;
 }
 
-/// BORROWED -> RETURNED and onto the stack; the message keeps only private memory.
+/// Gives the block of a message back; the message keeps only private memory.
 void Channel::return_block(Message& message) noexcept {
   message.channel_ = nullptr;
-  const std::uint32_t index = message.descriptor_plus_1_ - 1;
-  message.descriptor_plus_1_ = 0;
-  StateWord expected = message.word_;
+  const std::uint32_t index = std::exchange(message.descriptor_plus_1_, 0) - 1;
+  if (redelivers()) {
+    settle(unfinished_.let_go(index, message.word_));
+  } else {
+    return_word(index, message.word_);
+  }
+}
+
+/// BORROWED or KEPT -> RETURNED and onto the stack, from exactly our word; needs no lock.
+void Channel::return_word(std::uint32_t index, StateWord word) noexcept {
   Descriptor& descriptor = ring_->segment->descriptor(index);
-  if (descriptor.state.compare_exchange_strong(expected,
-                                               with_state(expected, State::kReturned),
+  if (descriptor.state.compare_exchange_strong(word, with_state(word, State::kReturned),
                                                std::memory_order_acq_rel)) {
     push_returned(index);
     signal_space();
@@ -474,33 +489,13 @@ void Channel::return_block(Message& message) noexcept {
 
 /// Without memory for a copy the message goes back to its place in the queue.
 void Channel::put_back(Message& message) noexcept {
-  const std::uint32_t index = message.descriptor_plus_1_ - 1;
-  Deadline deadline(platform::kSecond);
-  if (enter(deadline) != ErrorCode::ok) {
-    release(message);
-    return;
-  }
-  Header& header = ring_->header();
-  Descriptor& descriptor = ring_->segment->descriptor(index);
-  if (descriptor.state.load(std::memory_order_relaxed) == message.word_) {
-    const std::uint64_t bytes = message.payload_.size() + message.metadata_.size();
-    descriptor.state.store(make_state(State::kReady, 0, deliveries_of(message.word_) - 1,
-                                      generation_of(message.word_)),
-                           std::memory_order_release);
-    ring_->queue.insert_by_sequence(index, bytes);
-    header.popped -= 1;
-    if (index != geometry().relief_descriptor()) {
-      header.borrowed_blocks -= 1;
-      header.borrowed_bytes -= bytes;
-    }
-  }
-  ring_->leave();
+  const std::uint32_t index = std::exchange(message.descriptor_plus_1_, 0) - 1;
   message.channel_ = nullptr;
-  message.descriptor_plus_1_ = 0;
   message.payload_ = {};
   message.metadata_ = {};
-  ring_->data_event.wake_one();
-  let_go_of_one();
+  if (!requeue_block(index, message.word_, deliveries_of(message.word_) - 1)) {
+    return_word(index, message.word_);
+  }
 }
 
 void Channel::release(Message& message) noexcept {
@@ -517,8 +512,6 @@ void Channel::release(Message& message) noexcept {
   }
   channel->return_block(message);
 }
-
-void Channel::finish(Message& message) noexcept { static_cast<void>(message); }
 
 void Channel::push_returned(std::uint32_t index) noexcept {
   Descriptor& descriptor = ring_->segment->descriptor(index);

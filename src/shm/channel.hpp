@@ -25,6 +25,7 @@
 #include "platform/process_identity.hpp"
 #include "shm/life.hpp"
 #include "shm/membership.hpp"
+#include "shm/unfinished.hpp"
 
 namespace ipc0cp::shm {
 
@@ -72,7 +73,11 @@ class Channel {
   // ---- consumers ----
   ErrorCode pop(Deadline deadline, Message& message) noexcept;
   static void release(Message& message) noexcept;
+  // Redelivery; all of these do nothing on a ring without it (redelivery.cpp).
   void finish(Message& message) noexcept;
+  void requeue(Message& message) noexcept;
+  void finish_popped(bool of_any_thread) noexcept;
+  void requeue_latest() noexcept;
 
   // ---- both ----
   void close() noexcept;
@@ -141,10 +146,21 @@ class Channel {
   void put_back(Message& message) noexcept;
   [[nodiscard]] bool may_view(std::uint32_t index, const BlockFields& fields) const noexcept;
   void abandon_block(std::uint32_t index, StateWord word) noexcept;
+  void return_word(std::uint32_t index, StateWord word) noexcept;
   void push_returned(std::uint32_t index) noexcept;
   void signal_space() noexcept;
   void let_go_of_one() noexcept;
   void in_passing(std::uint64_t bytes) noexcept;
+
+  // redelivery.cpp
+  [[nodiscard]] bool redelivers() const noexcept {
+    return (ring_->header().options.load(std::memory_order_relaxed) & kOptionRedeliver) != 0;
+  }
+  void settle(const Unfinished::Verdict& verdict) noexcept;
+  StateWord keep(std::uint32_t index, StateWord word) noexcept;
+  bool requeue_block(std::uint32_t index, StateWord word, std::uint32_t deliveries) noexcept;
+  [[nodiscard]] bool others_hold_messages() const noexcept;
+  void log_poison(std::uint64_t id, std::uint32_t deliveries) const noexcept;
 
   // channel_wait.cpp
   ErrorCode push_slowly(Request& request, Deadline& deadline, ErrorCode first_result) noexcept;
@@ -189,6 +205,7 @@ class Channel {
   std::uint64_t idle_popped_ = ~std::uint64_t{0};  ///< Hint: `popped` when the soft cap gave up.
   bool served_by_relief_ = false;           ///< Hint: the main part had no room last time.
   std::vector<PrivateCopy> private_copies_;
+  Unfinished unfinished_;
 };
 
 /// All channels of this process, for the fork handlers and for close_all_handles().

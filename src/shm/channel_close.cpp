@@ -41,6 +41,7 @@ void Channel::close() noexcept {
   if (forked() || closed_once_.exchange(true)) return;
   closing_.store(true, std::memory_order_seq_cst);
   ring_->wake_everybody();  // Among them threads of this handle, whose calls end with `closed`.
+  finish_popped(true);
   leave_ring();
   ring_->wake_everybody();
   if (ring_->header().retired.load(std::memory_order_acquire) != 0) remove_if_retired(*ring_);
@@ -90,7 +91,10 @@ RingStats Channel::stats() noexcept {
   const bool locked = !forked() && !closed() &&
                       ring_->enter(platform::now_ns() + 100 * platform::kMillisecond) ==
                           ErrorCode::ok;
-  if (locked) ring_->repair_if_anyone_is_gone();
+  if (locked) {
+    ring_->repair_if_anyone_is_gone();
+    collect_returned(*ring_->segment, ring_->allocator);
+  }
   const Header& header = ring_->header();
   RingStats stats;
   stats.active_producers = header.producers;

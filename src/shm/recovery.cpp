@@ -162,6 +162,7 @@ void Recovery::settle_borrowed(std::uint32_t index, StateWord word,
   } else {
     store(segment_.descriptor(index),
           make_state(State::kReady, 0, deliveries_of(word), generation_of(word)));
+    --header_.popped;
     ++report.redelivered_messages;
   }
 }
