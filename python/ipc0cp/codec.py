@@ -191,7 +191,7 @@ def parse_metadata(text: bytes) -> Metadata:
 @functools.lru_cache(maxsize=256)
 def _parse_metadata(text: bytes) -> Metadata:
     try:
-        metadata = strict_json.loads(text or BYTES_METADATA)
+        metadata = strict_json.loads(text or BYTES_METADATA, is_metadata=True)
     except ValueError as error:
         raise CorruptPayload(f"the metadata is not good JSON: {error}") from None
     if type(metadata) is not dict:
@@ -233,12 +233,14 @@ def _decode_text(_: Metadata, received: Received, __: int) -> str:
         raise CorruptPayload(f"a text message is not UTF-8: {error}") from None
 
 
-def _decode_json(_: Metadata, received: Received, __: int) -> Any:
+def _decode_json(_: Metadata, received: Received, levels: int) -> Any:
+    is_alone = levels == containers.MOST_LEVELS
+    most_levels = strict_json.MOST_LEVELS if is_alone else levels
     try:
-        value = strict_json.loads(bytes(received.payload))
+        value = strict_json.loads(bytes(received.payload), most_levels)
     except ValueError as error:
         raise CorruptPayload(f"a json message is not good JSON: {error}") from None
-    if value is None:
+    if value is None and is_alone:
         raise CorruptPayload("null alone is not a message")
     return value
 

@@ -27,10 +27,11 @@ _SIZES = {
 }
 _NUMBER = re.compile(r"([<>|])([biufc])([0-9]+)")
 _FLEXIBLE = re.compile(r"([<>|])([SUV])(0|[1-9][0-9]*)")
-_TIME = re.compile(r"[<>][Mm]8(?:\[([1-9][0-9]*)?(?:Y|M|W|D|h|m|s|ms|us|ns|ps|fs|as)\])?")
+_TIME = re.compile(r"[<>][Mm]8(?:\[(0|[1-9][0-9]*)?(?:Y|M|W|D|h|m|s|ms|us|ns|ps|fs|as)\])?")
 
 ML_DTYPES = frozenset(
     {
+        *("complex32", "bcomplex32"),
         *("bfloat16", "float8_e3m4", "float8_e4m3", "float8_e4m3b11fnuz", "float8_e4m3fn"),
         *("float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz", "float8_e8m0fnu"),
         *("float6_e2m3fn", "float6_e3m2fn", "float4_e2m1fn"),
@@ -101,7 +102,7 @@ def _describe_field(dtype: AnyDtype) -> Description:
     if dtype.subdtype is None:
         return _describe(dtype)
     base, shape = dtype.subdtype
-    return {"base": _describe(base), "shape": list(shape)}
+    return {"base": _describe_field(base), "shape": list(shape)}
 
 
 def parse(description: object) -> AnyDtype:
@@ -234,7 +235,9 @@ def _parse_field(
 def _parse_field_dtype(description: object, levels: int) -> AnyDtype:
     if not isinstance(description, dict) or "base" not in description:
         return _parse(description, levels)
-    base = _parse(description["base"], levels)
+    if levels == 0:
+        raise CorruptPayload(f"subarrays nest more than {MOST_LEVELS} levels")
+    base = _parse_field_dtype(description["base"], levels - 1)
     shape = parse_shape(description.get("shape"), least_dimensions=1)
     item_bytes = base.itemsize
     for dimension in shape:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 from PIL import Image
@@ -52,7 +53,8 @@ def _palette_of(image: Image.Image, metadata: Metadata) -> bytes:
         raise UnsupportedType(f"a palette of mode {mode!r} is not supported")
     data = image.im.getpalette(mode, mode) if image.palette.rawmode else None
     palette = bytes(image.palette.palette) if data is None else bytes(data)
-    metadata["palette"] = {"mode": mode, "bytes": len(palette)}
+    if palette:
+        metadata["palette"] = {"mode": mode, "bytes": len(palette)}
     return palette
 
 
@@ -60,7 +62,7 @@ def _describe_transparency(value: Any) -> Any:
     if type(value) is int:
         return value
     if type(value) is bytes:
-        return value.hex()
+        return {"table": value.hex()}
     if type(value) is tuple and all(type(item) is int for item in value):
         return list(value)
     raise UnsupportedType(f"a transparency of {type_name(value)} is not supported")
@@ -71,10 +73,12 @@ def decode(metadata: Metadata, received: Received) -> Image.Image:
 
     Raises:
         CorruptPayload: if metadata and payload do not fit together.
-        UnsupportedType: for encodings other than raw.
     """
-    if metadata.get("encoding") != "raw":
-        raise UnsupportedType(f"image encoding {metadata.get('encoding')!r} is not supported here")
+    encoding = metadata.get("encoding")
+    if encoding in ("png", "jpeg"):
+        return _decode_file(metadata, received, encoding)
+    if encoding != "raw":
+        raise CorruptPayload(f"unknown image encoding {encoding!r}")
     mode, size = metadata.get("mode"), metadata.get("size")
     if type(mode) is not str or (mode != "1" and mode not in _BYTES_PER_PIXEL):
         raise CorruptPayload(f"unknown image mode {mode!r}")
@@ -97,6 +101,20 @@ def decode(metadata: Metadata, received: Received) -> Image.Image:
         image.putpalette(bytes(received.payload[pixel_end:]), palette[0])
     if "transparency" in metadata:
         image.info["transparency"] = _parse_transparency(metadata["transparency"])
+    return image
+
+
+def _decode_file(metadata: Metadata, received: Received, encoding: str) -> Image.Image:
+    try:
+        with Image.open(io.BytesIO(received.payload), formats=[encoding]) as file:
+            image = file.copy()
+    except (OSError, SyntaxError, ValueError) as error:
+        raise CorruptPayload(f"a {encoding} image cannot be read: {error}") from None
+    if metadata.get("mode") != image.mode or metadata.get("size") != list(image.size):
+        raise CorruptPayload(
+            f"a {encoding} image is {image.mode} {image.size}, its metadata says"
+            f" {metadata.get('mode')!r} {metadata.get('size')!r}"
+        )
     return image
 
 
@@ -130,9 +148,9 @@ def _parse_transparency(value: Any) -> Any:
         return value
     if type(value) is list and all(type(item) is int for item in value):
         return tuple(value)
-    if type(value) is str:
+    if type(value) is dict and type(value.get("table")) is str:
         try:
-            return bytes.fromhex(value)
+            return bytes.fromhex(value["table"])
         except ValueError:
-            raise CorruptPayload(f"transparency {value[:40]!r} is not hexadecimal") from None
+            raise CorruptPayload("the table of a transparency is not hexadecimal") from None
     raise CorruptPayload(f"unknown transparency {value!r}")

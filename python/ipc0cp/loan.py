@@ -18,6 +18,7 @@ into an empty one with memory of its own.
 
 from __future__ import annotations
 
+import functools
 import math
 import operator
 import sys
@@ -29,7 +30,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ipc0cp import _core
+from ipc0cp import _core, arrays, codec
 from ipc0cp.encoding import view_of
 from ipc0cp.errors import InvalidArgument
 
@@ -178,6 +179,11 @@ class Loan:
         return f"<ipc0cp.Loan shape={self._array.shape} dtype={self._array.dtype}>"
 
 
+@functools.lru_cache(maxsize=64)
+def _known_metadata(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bytes:
+    return codec.metadata_text(arrays.array_metadata(shape, dtype, False))
+
+
 def make_loan(
     handle: _core.ProducerHandle,
     shape: int | Iterable[int],
@@ -185,13 +191,14 @@ def make_loan(
     timeout: float | None,
 ) -> Loan:
     """See `SharedRingBufferProducer.loan`."""
-    from ipc0cp import arrays, codec
-
     dimensions = (shape,) if isinstance(shape, int) else tuple(operator.index(n) for n in shape)
     if any(dimension < 0 for dimension in dimensions):
         raise InvalidArgument(f"a shape has no negative dimensions: {dimensions}")
     data_type = np.dtype(dtype)
-    metadata = codec.metadata_text(arrays.array_metadata(dimensions, data_type, False))
+    # The names of a structured dtype can be changed in place, and metadata is not compared.
+    can_be_known = data_type.names is None and data_type.metadata is None
+    describe = _known_metadata if can_be_known else _known_metadata.__wrapped__
+    metadata = describe(dimensions, data_type)
     payload_bytes = math.prod(dimensions) * data_type.itemsize
     block = handle.loan(payload_bytes, len(metadata), timeout)
     return Loan(block, metadata, dimensions, data_type)

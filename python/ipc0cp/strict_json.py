@@ -8,10 +8,13 @@ all others; ``loads`` refuses whatever is ambiguous or would change silently.
 from __future__ import annotations
 
 import json
+import math
 import re
+from collections.abc import Callable
 from typing import Any
 
 MOST_LEVELS = 512
+MOST_METADATA_KEYS = 1024
 SMALLEST_INTEGER = -(2**63)
 LARGEST_INTEGER = 2**64 - 1
 
@@ -24,15 +27,20 @@ _ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class NotJsonError(Exception):
-    """A value that JSON cannot carry exactly.
+    """A value that JSON cannot carry exactly; `path` leads to it.
 
     ``is_other_type`` is true if it is of a type JSON does not have, false for bad values of good
     types (NaN, 2**64, lone surrogates, too many levels).
     """
 
-    def __init__(self, path: str, reason: str, is_other_type: bool = False) -> None:
-        super().__init__(f"{path}: {reason}" if path else reason)
+    def __init__(self, reason: str, is_other_type: bool = False) -> None:
+        super().__init__(reason)
+        self.path: list[str | int] = []
         self.is_other_type = is_other_type
+
+    def __str__(self) -> str:
+        place = "".join(f"[{step!r}]" for step in reversed(self.path))
+        return f"{place}: {self.args[0]}" if place else str(self.args[0])
 
 
 def dumps(value: Any, most_levels: int = MOST_LEVELS) -> bytes:
@@ -48,9 +56,9 @@ def dumps(value: Any, most_levels: int = MOST_LEVELS) -> bytes:
 def check(value: Any, most_levels: int = MOST_LEVELS) -> None:
     """Raises `NotJsonError` unless `value` comes back from `loads` equal in value and type."""
     try:
-        _check(value, "", most_levels)
+        _check(value, most_levels)
     except RecursionError:
-        raise NotJsonError("", "nested deeper than Python's recursion limit allows") from None
+        raise NotJsonError("nested deeper than Python's recursion limit allows") from None
 
 
 def has_lone_surrogate(text: str) -> bool:
@@ -64,68 +72,75 @@ def has_lone_surrogate(text: str) -> bool:
     return False
 
 
-def _check(value: Any, path: str, levels: int) -> None:
+def _check(value: Any, levels: int) -> None:
     kind = type(value)
-    if kind is list:
-        _check_list(value, path, levels)
-    elif kind is dict:
-        _check_dict(value, path, levels)
-    else:
-        _check_leaf(value, kind, path)
-
-
-def _check_list(value: list[Any], path: str, levels: int) -> None:
+    if kind is not list and kind is not dict:
+        _check_leaf(value, kind)
+        return
     if levels == 0:
-        raise NotJsonError(path, "nested too deeply")
-    for index, item in enumerate(value):
-        kind = type(item)
-        # The commonest case first and without a call: long lists of small integers.
-        if kind is int and SMALLEST_INTEGER <= item <= LARGEST_INTEGER:
-            continue
-        _check(item, f"{path}[{index}]", levels - 1)
+        raise NotJsonError("nested too deeply")
+    if kind is dict:
+        _check_keys(value)
+    elif _is_plain_list(value):
+        return
+    step: Any = None
+    try:
+        for step, item in value.items() if kind is dict else enumerate(value):
+            item_kind = type(item)
+            if item_kind is list or item_kind is dict:
+                _check(item, levels - 1)
+            else:
+                _check_leaf(item, item_kind)
+    except NotJsonError as error:
+        error.path.append(step)
+        raise
 
 
-def _check_dict(value: dict[Any, Any], path: str, levels: int) -> None:
-    if levels == 0:
-        raise NotJsonError(path, "nested too deeply")
-    for key, item in value.items():
+def _is_plain_list(value: list[Any]) -> bool:
+    """Whether all items are good and of one simple type; looks without running Python code."""
+    kinds = set(map(type, value))
+    if kinds == {int}:
+        return bool(SMALLEST_INTEGER <= min(value) and max(value) <= LARGEST_INTEGER)
+    if kinds == {float}:
+        return all(map(math.isfinite, value))
+    return kinds == {str} and all(map(str.isascii, value))
+
+
+def _check_keys(value: dict[Any, Any]) -> None:
+    for key in value:
         if type(key) is not str:
-            raise NotJsonError(path, f"a key is {type(key).__name__}, not str", is_other_type=True)
+            raise NotJsonError(f"a key is {type(key).__name__}, not str", is_other_type=True)
         if has_lone_surrogate(key):
-            raise NotJsonError(path, f"the key {key!a} holds a lone surrogate")
-        _check(item, f"{path}[{key!r}]", levels - 1)
+            raise NotJsonError(f"the key {key!a} holds a lone surrogate")
 
 
-def _check_leaf(value: Any, kind: type, path: str) -> None:
+def _check_leaf(value: Any, kind: type) -> None:
     if kind is str:
         if has_lone_surrogate(value):
-            raise NotJsonError(path, "the str holds a lone surrogate")
+            raise NotJsonError("the str holds a lone surrogate")
     elif kind is int:
         if not SMALLEST_INTEGER <= value <= LARGEST_INTEGER:
-            raise NotJsonError(path, "an int must be within -2**63 .. 2**64-1")
+            raise NotJsonError("an int must be within -2**63 .. 2**64-1")
     elif kind is float:
         if value - value != 0.0:
-            raise NotJsonError(path, f"JSON has no {value}")
+            raise NotJsonError(f"JSON has no {value}")
     elif kind is not bool and value is not None:
         name = f"{kind.__module__}.{kind.__qualname__}"
-        raise NotJsonError(path, f"{name} is not a JSON type", is_other_type=True)
+        raise NotJsonError(f"{name} is not a JSON type", is_other_type=True)
 
 
-def loads(text: bytes, most_levels: int = MOST_LEVELS) -> Any:
-    """The value of a JSON text.
+def loads(text: bytes, most_levels: int = MOST_LEVELS, is_metadata: bool = False) -> Any:
+    """The value of a JSON text; in metadata the number of keys is bounded.
 
     Raises:
         ValueError: if the text breaks a rule of section 2.
     """
     decoded = text.decode()
-    hooks: dict[str, Any] = {"parse_constant": _refuse_constant}
-    if "{" in decoded:
-        hooks["object_pairs_hook"] = _dict_without_duplicates
-    if _LONG_NUMBER.search(decoded):
-        hooks["parse_int"] = _parse_integer
-        hooks["parse_float"] = _parse_float
+    decoder = _CAREFUL_DECODER if _LONG_NUMBER.search(decoded) else _DECODER
+    if is_metadata:
+        decoder = _METADATA_DECODER
     try:
-        value = json.loads(decoded, **hooks)
+        value = decoder.decode(decoded)
     except RecursionError:
         raise ValueError(f"more than {most_levels} levels of arrays and objects") from None
     if _ESCAPED_SURROGATE.search(decoded):
@@ -151,6 +166,12 @@ def depth(value: Any) -> int:
 
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not a JSON value")
+
+
+def _dict_of_metadata(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(pairs) > MOST_METADATA_KEYS:
+        raise ValueError(f"an object has {len(pairs)} keys, the limit is {MOST_METADATA_KEYS}")
+    return _dict_without_duplicates(pairs)
 
 
 def _dict_without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -181,3 +202,14 @@ def _refuse_lone_surrogates(value: Any) -> None:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:
         raise ValueError("a string holds a lone surrogate") from None
+
+
+def _decoder(make_dict: Callable[[list[tuple[str, Any]]], Any], **checks: Any) -> json.JSONDecoder:
+    return json.JSONDecoder(object_pairs_hook=make_dict, parse_constant=_refuse_constant, **checks)
+
+
+_DECODER = _decoder(_dict_without_duplicates)
+_CAREFUL_DECODER = _decoder(
+    _dict_without_duplicates, parse_int=_parse_integer, parse_float=_parse_float
+)
+_METADATA_DECODER = _decoder(_dict_of_metadata, parse_int=_parse_integer, parse_float=_parse_float)

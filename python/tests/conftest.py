@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures: every ring has a name of its own, and what a test leaves in /dev/shm fails it."""
+
+from __future__ import annotations
+
+import gc
+
+import pytest
+from helpers import MIB, SHM, file_of, new_name
+from hypothesis import settings
+
+import ipc0cp
+
+# Failing examples are printed in a form that can be run again.
+settings.register_profile("ipc0cp", deadline=None, print_blob=True, max_examples=150)
+settings.load_profile("ipc0cp")
+
+
+@pytest.fixture
+def ring_name():
+    """A name for a ring; the test must have removed the ring by its end."""
+    name = new_name()
+    yield name
+    gc.collect()
+    leftovers = [path for path in SHM.glob("ipc0cp.*") if name in path.name]
+    file_of(name).unlink(missing_ok=True)
+    assert not leftovers, f"the test has left {leftovers}"
+
+
+@pytest.fixture
+def ring(ring_name):
+    """A producer and a consumer of one ring of 4 MiB."""
+    with (
+        ipc0cp.SharedRingBufferConsumer(ring_name, 4 * MIB) as consumer,
+        ipc0cp.SharedRingBufferProducer(ring_name, 4 * MIB) as producer,
+    ):
+        yield producer, consumer
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_leftovers_of_this_run():
+    before = set(SHM.glob("ipc0cp.*"))
+    yield
+    gc.collect()
+    left = {path for path in SHM.glob("ipc0cp.test-*") if path not in before}
+    assert not left, f"the run has left {left}"
