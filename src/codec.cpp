@@ -49,6 +49,19 @@ std::unique_ptr<SerializableObject> decode_array(const PreparedMetadata& prepare
   return ArrayAccess::view(prepared.array, payload);
 }
 
+std::unique_ptr<SerializableObject> decode_image(const PreparedMetadata& prepared,
+                                                 const Payload& payload) {
+  const detail::ImageLayout& layout = *prepared.image;
+  const std::size_t needed = layout.pixels_bytes + layout.palette_bytes;
+  if (layout.encoding == "raw" && payload.bytes.size() != needed) {
+    throw Error(ErrorCode::corrupt_payload, "an image with metadata " +
+                                                layout.metadata_json.substr(0, 200) + " has " +
+                                                std::to_string(needed) + " bytes, its payload " +
+                                                std::to_string(payload.bytes.size()));
+  }
+  return ImageAccess::view(prepared.image, payload);
+}
+
 std::unique_ptr<SerializableObject> decode_user(const PreparedMetadata& prepared,
                                                 const Payload& payload) {
   auto object = (*prepared.deserializer)(prepared.values, payload);
@@ -93,6 +106,12 @@ std::unique_ptr<SerializableObject> decode(const Prepared& prepared, const Paylo
       return decode_json(payload);
     case Kind::ndarray:
       return decode_array(*prepared, payload);
+    case Kind::image:
+      return decode_image(*prepared, payload);
+    case Kind::list:
+      return decode_list(*prepared, payload);
+    case Kind::map:
+      return decode_map(*prepared, payload);
     case Kind::user:
       return decode_user(*prepared, payload);
     case Kind::unknown:

@@ -11,14 +11,24 @@
 #include <vector>
 
 #include "codec.hpp"
+#include "codec_image.hpp"
 #include "codec_layout.hpp"
 
 namespace ipc0cp::codec {
 
-enum class Kind : std::uint8_t { bytes, text, json, ndarray, user, unknown };
+enum class Kind : std::uint8_t { bytes, text, json, ndarray, image, list, map, user, unknown };
 
 /// The built-in type of that name.
 std::optional<Kind> built_in_kind(std::string_view type) noexcept;
+
+/// One record of a list or map.
+struct ItemRecord {
+  Prepared metadata;
+  std::string key;      ///< Of items of maps.
+  std::size_t run = 0;  ///< 0: an item.
+  std::size_t offset = 0;
+  std::size_t payload_bytes = 0;
+};
 
 struct PreparedMetadata {
   Kind kind = Kind::unknown;
@@ -27,12 +37,25 @@ struct PreparedMetadata {
   std::shared_ptr<const TypeRegistry::Deserializer> deserializer;  ///< Of user types.
   TypeRegistry::Metadata values;                                   ///< Of user types.
   std::shared_ptr<const detail::ArrayLayout> array;
+  std::shared_ptr<const detail::ImageLayout> image;
+  std::vector<ItemRecord> records;        ///< Of lists and maps; offsets are checked.
+  std::size_t records_payload_bytes = 0;  ///< Where the last record ends.
+  unsigned level = 1;                     ///< Of lists and maps: 1 is the outermost.
 };
 
 /// As `prepare`, but always with the built-in meaning of the type.
 Prepared prepare_built_in(std::string_view metadata_json);
 
+/// The canonical text of an image's transparency, checked.
+std::string parse_transparency(std::string_view text, ErrorCode error);
+
 /// The JSON text behind the map of strings that deserializers of built-in types get.
 std::string metadata_text(const TypeRegistry::Metadata& metadata);
+
+/// The objects of a list or map. (codec_containers.cpp)
+std::unique_ptr<SerializableObject> decode_list(const PreparedMetadata& prepared,
+                                                const Payload& payload);
+std::unique_ptr<SerializableObject> decode_map(const PreparedMetadata& prepared,
+                                               const Payload& payload);
 
 }  // namespace ipc0cp::codec

@@ -59,6 +59,19 @@ Payload keep(const Payload& payload) {
   return {bytes, std::move(copy)};
 }
 
+std::unique_ptr<TextData> PlainAccess::text(std::string text) {
+  auto object = std::unique_ptr<TextData>(new TextData);
+  object->text_ = std::move(text);
+  return object;
+}
+
+std::unique_ptr<JsonData> PlainAccess::json(std::string text, unsigned levels) {
+  auto object = std::unique_ptr<JsonData>(new JsonData);
+  object->text_ = std::move(text);
+  object->levels_ = levels;
+  return object;
+}
+
 SerializableObject::~SerializableObject() = default;
 
 BytesData::BytesData(std::vector<std::byte> bytes) : payload_(take_over(std::move(bytes))) {}

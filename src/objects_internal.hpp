@@ -5,10 +5,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 
+#include "codec_image.hpp"
 #include "codec_layout.hpp"
+#include "ipc0cp/image_data.hpp"
 #include "ipc0cp/message.hpp"
 #include "ipc0cp/numpy_array.hpp"
+#include "ipc0cp/plain_data.hpp"
 
 namespace ipc0cp {
 
@@ -26,6 +30,20 @@ class ArrayAccess {
  public:
   static std::unique_ptr<NumpyArray> view(std::shared_ptr<const detail::ArrayLayout> layout,
                                           const Payload& payload);
+};
+
+/// Makes images from layouts that are already checked.
+class ImageAccess {
+ public:
+  static std::unique_ptr<ImageData> view(std::shared_ptr<const detail::ImageLayout> layout,
+                                         const Payload& payload);
+};
+
+/// Makes texts and JSON values from text that is already checked.
+class PlainAccess {
+ public:
+  static std::unique_ptr<TextData> text(std::string text);
+  static std::unique_ptr<JsonData> json(std::string text, unsigned levels);
 };
 
 }  // namespace ipc0cp

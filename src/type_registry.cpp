@@ -15,7 +15,8 @@ namespace {
 
 using Key = std::pair<std::string, std::string>;  // name, version; version "" is any
 
-constexpr std::array<std::string_view, 4> kBuiltInTypes = {"bytes", "text", "json", "ndarray"};
+constexpr std::array<std::string_view, 7> kBuiltInTypes = {"bytes", "text", "json", "ndarray",
+                                                           "image", "list", "map"};
 
 }  // namespace
 

@@ -69,6 +69,9 @@ class IPC0CP_EXPORT TextData final : public SerializableObject {
   void write_payload(std::span<std::byte> target) const override;
 
  private:
+  friend class PlainAccess;
+  TextData() = default;
+
   std::string text_;
   Payload view_;
 };
@@ -99,6 +102,9 @@ class IPC0CP_EXPORT JsonData final : public SerializableObject {
   void write_payload(std::span<std::byte> target) const override;
 
  private:
+  friend class PlainAccess;
+  JsonData() = default;
+
   std::string text_;
   Payload view_;
   unsigned levels_ = 0;

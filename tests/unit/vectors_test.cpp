@@ -111,7 +111,7 @@ TEST_P(GoodVectors, ReadAndWrittenAgain) {
 
 INSTANTIATE_TEST_SUITE_P(Groups, GoodVectors,
                          testing::Values("bytes", "text", "json", "ndarray", "structured",
-                                         "named_types"));
+                                         "named_types", "list", "map", "image"));
 
 TEST(Vectors, UnusualButValidIsAccepted) {
   for (const Json& vector : load("accepted")) {
@@ -143,7 +143,8 @@ TEST_P(MalformedVectors, AreRefusedWithTheErrorTheyName) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Groups, MalformedVectors, testing::Values("malformed"));
+INSTANTIATE_TEST_SUITE_P(Groups, MalformedVectors,
+                         testing::Values("malformed", "malformed_containers", "malformed_images"));
 
 }  // namespace
 }  // namespace ipc0cp

@@ -17,7 +17,7 @@ def _dtype(name, dtype, item_bytes=0):
 
 
 def _fields(name, fields, itemsize=8):
-    return _dtype(name, '{"fields":[%s],"itemsize":%d}' % (fields, itemsize), itemsize)
+    return _dtype(name, f'{{"fields":[{fields}],"itemsize":{itemsize}}}', itemsize)
 
 
 def _json(name, payload):
@@ -42,10 +42,8 @@ def _nested_lists(levels):
     """Metadata of an empty list inside lists, `levels` in all; it has no payload."""
     metadata = '{"type":"list","version":"1.0","count":0,"items":[]}'
     for _ in range(levels - 1):
-        metadata = (
-            '{"type":"list","version":"1.0","count":1,"items":[{"metadata":%s,"offset":0,'
-            '"payload_size":0}]}' % metadata
-        )
+        record = '{"metadata":' + metadata + ',"offset":0,"payload_size":0}'
+        metadata = '{"type":"list","version":"1.0","count":1,"items":[' + record + "]}"
     return metadata
 
 
@@ -125,7 +123,7 @@ _ARRAYS = [
     _array("array_shape_true", '"dtype":"|u1","shape":[true]', 1),
     _array("array_shape_text", '"dtype":"|u1","shape":["1"]', 1),
     _array("array_shape_above_signed", '"dtype":"|u1","shape":[9223372036854775808]'),
-    _array("array_65_dimensions", '"dtype":"|u1","shape":[%s]' % ",".join(["1"] * 65), 1),
+    _array("array_65_dimensions", '"dtype":"|u1","shape":[1' + ",1" * 64 + "]", 1),
     _array("array_overflow", '"dtype":"<f8","shape":[4294967296,4294967296,4294967296]'),
     _array("array_overflow_to_0", '"dtype":"|u1","shape":[4294967296,4294967296]'),
     _array("array_overflow_beside_0", '"dtype":"<f8","shape":[0,4294967296,4294967296]'),
@@ -176,9 +174,7 @@ _ARRAYS = [
     ),
     _fields("field_title_as_name", '{"name":"a","dtype":"|u1","offset":0,"title":"a"}'),
     _fields("field_title_number", '{"name":"a","dtype":"|u1","offset":0,"title":1}'),
-    _fields(
-        "subarray_no_shape", '{"name":"a","dtype":{"base":"|u1","shape":[]},"offset":0}'
-    ),
+    _fields("subarray_no_shape", '{"name":"a","dtype":{"base":"|u1","shape":[]},"offset":0}'),
     _fields(
         "subarray_overflow",
         '{"name":"a","dtype":{"base":"<f8","shape":[4294967296,4294967296]},"offset":0}',
@@ -220,13 +216,13 @@ _CONTAINERS = [
     _list("run_count_high", 3, [_RUN % '"run":3,"offset":0,"payload_size":5'], b"[1,2]"),
     _list("run_count_low", 1, [_RUN % '"run":1,"offset":0,"payload_size":5'], b"[1,2]"),
     _list("run_of_0", 0, [_RUN % '"run":0,"offset":0,"payload_size":2'], b"[]"),
-    _list("run_huge", 1 << 62, [_RUN % '"run":4611686018427387904,"offset":0,"payload_size":1'],
-          b"1"),
+    _list(
+        "run_huge", 1 << 62, [_RUN % '"run":4611686018427387904,"offset":0,"payload_size":1'], b"1"
+    ),
     _list("run_object_in_list", 1, [_RUN % '"run":1,"offset":0,"payload_size":7'], b'{"a":1}'),
     _list("run_of_bytes", 1, [_ITEM % '"run":1,"offset":0,"payload_size":3'], b"[1]"),
     _list("run_nan", 1, [_RUN % '"run":1,"offset":0,"payload_size":5'], b"[NaN]"),
-    _list("run_levels", 1, [_RUN % '"run":1,"offset":0,"payload_size":130'],
-          b"[" * 65 + b"]" * 65),
+    _list("run_levels", 1, [_RUN % '"run":1,"offset":0,"payload_size":130'], b"[" * 65 + b"]" * 65),
     _vector("list_levels", _nested_lists(65)),
     _map("map_no_key", 1, [_ITEM % '"offset":0,"payload_size":1'], b"x"),
     _map("map_key_number", 1, [_ITEM % '"key":1,"offset":0,"payload_size":1'], b"x"),
@@ -248,8 +244,9 @@ _CONTAINERS = [
         ],
         b"x" * 64 + b'{"a":1}',
     ),
-    _map("map_run_with_key", 1, [_RUN % '"key":"k","run":1,"offset":0,"payload_size":7'],
-         b'{"a":1}'),
+    _map(
+        "map_run_with_key", 1, [_RUN % '"key":"k","run":1,"offset":0,"payload_size":7'], b'{"a":1}'
+    ),
     _map("map_run_array", 1, [_RUN % '"run":1,"offset":0,"payload_size":3'], b"[1]"),
 ]
 
@@ -325,9 +322,7 @@ ACCEPTED = [
         _U1,
         "0102",
     ),
-    _accepted(
-        "no_version", '{"type":"ndarray","dtype":"|u1","shape":[2]}', _U1, "0102"
-    ),
+    _accepted("no_version", '{"type":"ndarray","dtype":"|u1","shape":[2]}', _U1, "0102"),
     _accepted(
         "later_minor_version",
         '{"type":"ndarray","version":"1.7","dtype":"|u1","shape":[2]}',
@@ -371,6 +366,46 @@ ACCEPTED = [
     _accepted("json_minus_zero", _JSON, _JSON, b"-0".hex(), value="0"),
     _accepted("json_exponent", _JSON, _JSON, b"[1E5,1e+5]".hex(), value="[100000.0,100000.0]"),
     _accepted("json_512_levels", _JSON, _JSON, (b"[" * 512 + b"]" * 512).hex()),
+    _accepted(
+        "image_palette",
+        _IMAGE % '"encoding":"raw","mode":"P","size":[2,1],"palette":{"bytes":6,"mode":"RGB"},'
+        '"transparency":1',
+        _IMAGE % '"encoding":"raw","mode":"P","size":[2,1],"palette":{"mode":"RGB","bytes":6},'
+        '"transparency":1',
+        "0001ff000000ff00",
+    ),
+    _accepted(
+        "image_transparency_table",
+        _IMAGE % '"encoding":"raw","mode":"P","size":[1,1],"palette":{"mode":"RGBA","bytes":4},'
+        '"pixel_bytes":1,"transparency":{"table":"00ff80"}',
+        _IMAGE % '"encoding":"raw","mode":"P","size":[1,1],"palette":{"mode":"RGBA","bytes":4},'
+        '"transparency":{"table":"00ff80"}',
+        "0001020304",
+    ),
+    _accepted(
+        "image_transparent_colour",
+        _IMAGE % '"encoding":"raw","mode":"RGB","size":[1,1],"transparency":[1,2,3]',
+        _IMAGE % '"encoding":"raw","mode":"RGB","size":[1,1],"transparency":[1,2,3]',
+        "010203",
+    ),
+    _accepted(
+        "list_json_and_text_items",
+        '{"type":"list","version":"1.0","count":3,"items":['
+        '{"metadata":{"type":"json","version":"1.0"},"offset":0,"payload_size":4},'
+        '{"metadata":{"type":"text","version":"1.0"},"offset":64,"payload_size":1},'
+        '{"metadata":{"type":"json","version":"1.0"},"run":1,"offset":128,"payload_size":3}]}',
+        '{"type":"list","version":"1.0","count":3,"items":['
+        '{"metadata":{"type":"json","version":"1.0"},"run":3,"offset":0,"payload_size":12}]}',
+        (b"null" + bytes(60) + b"a" + bytes(63) + b"[1]").hex(),
+    ),
+    _accepted(
+        "list_gaps",
+        '{"type":"list","version":"1.0","count":1,"items":['
+        '{"metadata":{"type":"bytes","version":"1.0"},"offset":128,"payload_size":1}]}',
+        '{"type":"list","version":"1.0","count":1,"items":['
+        '{"metadata":{"type":"bytes","version":"1.0"},"offset":0,"payload_size":1}]}',
+        (b"\xff" * 129).hex(),
+    ),
     _accepted("unknown_type", '{"type":"later","x":[1]}', '{"type":"later","x":[1]}', "ff"),
     _accepted(
         "later_major_version",

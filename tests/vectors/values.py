@@ -44,11 +44,14 @@ JSON = {
 }
 
 _SIMPLE = (
-    "|b1 |i1 |u1 <i2 >i2 <u2 >u2 <i4 >i4 <u4 >u4 <i8 >i8 <u8 >u8 <f2 >f2 <f4 >f4 <f8 >f8 <f16 "
-    "<c8 >c8 <c16 >c16 <c32"
+    "|b1 |i1 |u1 <i2 >i2 <u2 >u2 <i4 >i4 <u4 >u4 <i8 >i8 <u8 >u8 <f2 >f2 <f4 >f4 <f8 >f8 "
+    "<c8 >c8 <c16 >c16"
 ).split()
 
 NDARRAY = {f"dtype_{d}": f"np.arange(3).astype('{d}')" for d in _SIMPLE} | {
+    # From bytes, because NumPy leaves the padding of these as it finds it.
+    "dtype_<f16": "np.frombuffer(bytes.fromhex('0000000000000080ff3f000000000000'), '<f16')",
+    "dtype_<c32": "np.frombuffer(bytes.fromhex('0000000000000080ff3f000000000000' * 2), '<c32')",
     "frame": "np.arange(24, dtype='u1').reshape(2, 4, 3)",
     "no_dimensions": "np.array(2.5)",
     "empty": "np.zeros((0,), 'f4')",
@@ -164,7 +167,50 @@ _ONE_BYTE = (
     "uint2 int1 uint1"
 ).split()
 
+
+def _image(name, python, members, payload):
+    """A vector of an image. The Python expression needs Pillow, which generate.py does not."""
+    metadata = '{"type":"image","version":"1.0","encoding":"raw",' + members + "}"
+    return {
+        "name": name,
+        "python": f"PIL.Image.{python}",
+        "needs": "PIL.Image",
+        "metadata": metadata,
+        "payload_hex": payload.hex(),
+    }
+
+
+def _plain_image(mode, pixel_bytes):
+    payload = bytes(range(6 * pixel_bytes))
+    python = f"frombytes('{mode}', (3, 2), bytes(range({6 * pixel_bytes})))"
+    return _image(f"mode_{mode}", python, f'"mode":"{mode}","size":[3,2]', payload)
+
+
+_IMAGE_MODES = {
+    1: "L",
+    2: "LA La PA I;16 I;16B",
+    3: "RGB YCbCr LAB HSV",
+    4: "RGBA RGBa RGBX CMYK I F",
+}
+
 BY_HAND = {
+    # Writers may choose 4 bytes per pixel where the format allows it: these are compared as values.
+    "image": [
+        *(_plain_image(mode, size) for size in _IMAGE_MODES for mode in _IMAGE_MODES[size].split()),
+        _image(
+            "mode_1",
+            "frombytes('1', (9, 2), bytes([0xAA, 0x80, 0x01, 0x00]))",
+            '"mode":"1","size":[9,2]',
+            bytes([0xAA, 0x80, 0x01, 0x00]),
+        ),
+        _image("empty", "new('RGB', (0, 5))", '"mode":"RGB","size":[0,5]', b""),
+        _image(
+            "four_bytes_per_pixel",
+            "frombytes('RGB', (2, 1), bytes([1, 2, 3, 4, 5, 6]))",
+            '"mode":"RGB","size":[2,1],"pixel_bytes":4',
+            bytes([1, 2, 3, 255, 4, 5, 6, 255]),
+        ),
+    ],
     "named_types": [
         _named_type("bfloat16", 2),
         _named_type("complex32", 4),
