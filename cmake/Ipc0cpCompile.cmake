@@ -28,11 +28,11 @@ function(ipc0cp_compile_options target)
     POSITION_INDEPENDENT_CODE ON)
 endfunction()
 
-# One program of one source file against the public library and what else is named.
+# One program of one source file, linked with the libraries named after it.
 function(ipc0cp_add_program name source)
   add_executable(${name} ${source})
   ipc0cp_compile_options(${name})
-  target_link_libraries(${name} PRIVATE ipc0cp::ipc0cp ${ARGN})
+  target_link_libraries(${name} PRIVATE ${ARGN})
 endfunction()
 
 # `make -j` starts everything at once; memory stays bounded because a program waits for the one
