@@ -46,7 +46,7 @@ struct Dtype {
 /// @throws Error (`error`) if `name` is none.
 std::size_t simple_item_bytes(std::string_view name, ErrorCode error);
 
-/// A dtype from its text: a simple name, or JSON if it starts with '{'. (codec_metadata.cpp)
+/// A dtype from its text: a simple name, or JSON if it starts with '{'. (codec_types.cpp)
 Dtype parse_dtype(std::string_view text, ErrorCode error);
 
 /// Product of `shape` times `item_bytes`, checked by the rule of the format.
