@@ -27,10 +27,11 @@ constexpr std::uint32_t kQuickMost = 64;
 
 std::uint32_t Allocator::allocate(std::uint64_t block_bytes) noexcept {
   const std::uint64_t units = block_bytes / kBlockAlignment;
-  if (units < kQuickClasses && header_.quick_heads[units] != kNone) {
-    const std::uint32_t index = header_.quick_heads[units];
-    header_.quick_heads[units] = segment_.descriptor(index).link_next;
-    header_.quick_counts[units] -= 1;
+  if (units < kQuickClasses && header_.quick[units].head != kNone) {
+    QuickList& list = header_.quick[units];
+    const std::uint32_t index = list.head;
+    list.head = segment_.descriptor(index).link_next;
+    list.count -= 1;
     return index;
   }
   std::uint32_t index = cut_from_hole(block_bytes);
@@ -59,11 +60,12 @@ std::uint32_t Allocator::cut_from_hole(std::uint64_t block_bytes) noexcept {
 void Allocator::free(std::uint32_t index) noexcept {
   Descriptor& block = segment_.descriptor(index);
   const std::uint64_t units = block.extent_bytes / kBlockAlignment;
-  if (units < kQuickClasses && header_.quick_counts[units] < kQuickMost) {
+  if (units < kQuickClasses && header_.quick[units].count < kQuickMost) {
+    QuickList& list = header_.quick[units];
     block.link_previous = kQuick;
-    block.link_next = header_.quick_heads[units];
-    header_.quick_heads[units] = index;
-    header_.quick_counts[units] += 1;
+    block.link_next = list.head;
+    list.head = index;
+    list.count += 1;
     return;
   }
   join_to_holes(index);
@@ -71,16 +73,14 @@ void Allocator::free(std::uint32_t index) noexcept {
 
 bool Allocator::empty_quick_lists() noexcept {
   bool any = false;
-  for (std::uint32_t units = 0; units < kQuickClasses; ++units) {
-    for (std::uint32_t step = 0; step < kQuickMost; ++step) {
-      const std::uint32_t index = header_.quick_heads[units];
-      if (index == kNone) break;
-      header_.quick_heads[units] = segment_.descriptor(index).link_next;
+  for (QuickList& list : header_.quick) {
+    for (std::uint32_t step = 0; step < kQuickMost && list.head != kNone; ++step) {
+      const std::uint32_t index = list.head;
+      list.head = segment_.descriptor(index).link_next;
       join_to_holes(index);
       any = true;
     }
-    header_.quick_heads[units] = kNone;
-    header_.quick_counts[units] = 0;
+    list = {kNone, 0};
   }
   return any;
 }
@@ -147,8 +147,7 @@ void Allocator::reset() noexcept {
   header_.spare_head = kNone;
   header_.address_head = kNone;
   header_.address_tail = kNone;
-  for (std::uint32_t& head : header_.quick_heads) head = kNone;
-  for (std::uint32_t& count : header_.quick_counts) count = 0;
+  for (QuickList& list : header_.quick) list = {kNone, 0};
   header_.bin_summary = 0;
   for (std::uint64_t& word : header_.bin_words) word = 0;
   for (std::uint32_t& bin : header_.bins) bin = kNone;

@@ -104,6 +104,14 @@ class Channel {
   Channel* previous_in_process = nullptr;
 
  private:
+  static constexpr std::uint64_t kInlineBytes = 1024;  ///< Copied under the lock up to this size.
+  /// The metadata that is not stored: most small messages then fit two cache lines.
+  static constexpr std::string_view kBytesMetadata = R"({"type":"bytes","version":"1.0"})";
+  static std::string_view stored_form(std::string_view metadata) noexcept {
+    return metadata == kBytesMetadata ? std::string_view{} : metadata;
+  }
+  /// More than this queued would fall out of the cache before it is read.
+  static constexpr std::uint64_t kSoftCapBytes = std::uint64_t{8} << 20;
   struct Request;      // channel.cpp: what a push or loan asks for
 
   /// Counts a thread that may wait for the lock: the token must not go while it does.
@@ -200,10 +208,12 @@ class Channel {
   std::atomic<int> busy_{0};         ///< Threads inside a slow path.
   std::atomic<int> references_{2};  ///< The owner, and all loans and messages together.
 
-  std::int32_t passing_budget_ = 0;         ///< Hint: work left until the next look around.
-  std::uint32_t unsignalled_releases_ = 0;  ///< Hint: releases since the last wake.
-  std::uint64_t idle_popped_ = ~std::uint64_t{0};  ///< Hint: `popped` when the soft cap gave up.
-  bool served_by_relief_ = false;           ///< Hint: the main part had no room last time.
+  // Hints: races between the threads of a handle only blur them.
+  Relaxed<std::int32_t> passing_budget_{};         ///< Work left until the next look around.
+  Relaxed<std::uint32_t> unsignalled_releases_{};  ///< Releases since the last wake.
+  Relaxed<std::uint64_t> idle_popped_{};  ///< Messages popped, plus one, when the soft cap gave up.
+  Relaxed<bool> over_soft_cap_{};         ///< The next push had better look.
+  Relaxed<bool> served_by_relief_{};      ///< The main part had no room last time.
   std::vector<PrivateCopy> private_copies_;
   Unfinished unfinished_;
 };

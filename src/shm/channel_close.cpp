@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The beginning and the end of a channel: opening, statistics, leaving, lingering.
+#include <algorithm>
 #include <thread>
 
 #include "platform/clock.hpp"
@@ -103,9 +104,9 @@ RingStats Channel::stats() noexcept {
   stats.used_bytes = header.used_bytes;
   stats.total_data_bytes = geometry().total_data_bytes;
   stats.max_messages = geometry().max_messages;
-  stats.pushed = header.pushed;
-  stats.popped = header.popped;
+  stats.pushed = header.next_sequence - 1;
   stats.dropped = header.dropped;
+  stats.popped = stats.pushed - stats.messages - std::min(stats.dropped, stats.pushed);
   stats.lost = header.lost;
   stats.repaired_deaths = header.repaired_deaths;
   stats.most_messages = header.most_messages;

@@ -18,7 +18,6 @@ constexpr std::int64_t kIdleSliceNs = 50 * kMillisecond;   ///< Otherwise.
 constexpr std::int64_t kSweepIntervalNs = 10 * kMillisecond;
 constexpr std::int64_t kClaimAfterNs = 20 * kMillisecond;
 constexpr std::int64_t kClaimExpiresNs = 100 * kMillisecond;
-constexpr std::uint64_t kSoftCapBytes = std::uint64_t{8} << 20;
 constexpr std::int64_t kSoftCapWaitNs = kMillisecond;
 constexpr std::int64_t kLongWaitNs = 5 * platform::kSecond;
 constexpr int kPollsPerClock = 32;
@@ -150,7 +149,7 @@ void Channel::update_claim(std::uint64_t block_bytes, std::int64_t now_ns) noexc
   // Where views fill the main part for good, waiting again each time would only cost time.
   const std::int64_t patience_ns = served_by_relief_ ? kMillisecond : kClaimAfterNs;
   if (header.claimant != 0 || now_ns - since_ns < patience_ns) return;
-  for (std::uint32_t index = 1; index < std::min(header.slots_end, kSlotCount); ++index) {
+  for (std::uint32_t index = 1; index < std::min<std::uint32_t>(header.slots_end, kSlotCount); ++index) {
     const Slot& other = ring_->segment->slot(index);
     if (index == slot_of(self) || other.want_bytes.load(std::memory_order_relaxed) == 0) continue;
     const bool waits_still =
@@ -188,23 +187,27 @@ void Channel::spin_for_room() noexcept {
     return header.freed.load(std::memory_order_relaxed) != freed ||
            header.returned_head.load(std::memory_order_relaxed) != kNone;
   };
-  const std::uint32_t participants = read_once(header.producers) + read_once(header.consumers);
+  const std::uint32_t participants = header.producers + header.consumers;
   spin(spin_.nanoseconds(participants), room);
 }
 
 /// While pops are happening, what is queued stays small enough for the cache.
 void Channel::wait_for_soft_cap(std::uint64_t message_bytes, Deadline& deadline) noexcept {
   const Header& header = ring_->header();
+  if (!over_soft_cap_ || deadline.never_waits()) [[likely]] return;
+  const auto popped_so_far = [&]() noexcept {
+    return header.next_sequence - header.queued.load(std::memory_order_relaxed) + 1;
+  };
   const auto below_cap = [&]() noexcept {
-    return read_once(header.queued_bytes) + message_bytes <= kSoftCapBytes ||
+    return header.queued_bytes + message_bytes <= kSoftCapBytes ||
            header.queued.load(std::memory_order_relaxed) == 0;
   };
-  if (below_cap() || deadline.never_waits()) [[likely]] return;
-  const std::uint64_t popped = read_once(header.popped);
+  if (below_cap()) return;
+  const std::uint64_t popped = popped_so_far();  // Never 0.
   if (popped == idle_popped_) return;  // Nobody has read since the last wait: a burst goes in.
   const std::int64_t start_ns = platform::now_ns();
   const std::int64_t end_ns = std::min(start_ns + kSoftCapWaitNs, deadline.at_ns());
-  const std::uint32_t participants = read_once(header.producers) + read_once(header.consumers);
+  const std::uint32_t participants = header.producers + header.consumers;
   if (spin(spin_.nanoseconds(participants), below_cap)) return;
   while (!closing_.load(std::memory_order_relaxed)) {
     const std::int64_t now_ns = platform::now_ns();
@@ -214,7 +217,7 @@ void Channel::wait_for_soft_cap(std::uint64_t message_bytes, Deadline& deadline)
     ring_->space_event.sleep(announced, end_ns - now_ns);
     if (below_cap()) return;
   }
-  idle_popped_ = read_once(header.popped) == popped ? popped : ~std::uint64_t{0};
+  idle_popped_ = popped_so_far() == popped ? popped : 0;
 }
 
 // ---- consumers --------------------------------------------------------------------------------
@@ -225,7 +228,7 @@ bool Channel::spin_for_data() noexcept {
     return header.queued.load(std::memory_order_relaxed) != 0 ||
            closing_.load(std::memory_order_relaxed);
   };
-  const std::uint32_t participants = read_once(header.producers) + read_once(header.consumers);
+  const std::uint32_t participants = header.producers + header.consumers;
   return spin(spin_.nanoseconds(participants), data);
 }
 
@@ -284,11 +287,11 @@ void Channel::log_long_wait(const char* what) const noexcept {
     const Header& header = ring_->header();
     std::string text = "ring '" + name() + "': blocked for 5 s, waiting for " + what + "; " +
                        std::to_string(header.queued.load(std::memory_order_relaxed)) +
-                       " message(s) queued, " + std::to_string(read_once(header.used_bytes)) + " of " +
+                       " message(s) queued, " + std::to_string(header.used_bytes) + " of " +
                        std::to_string(geometry().total_data_bytes) + " bytes in use";
     const std::uint32_t lock_owner =
         slot_of(header.lock.load(std::memory_order_relaxed) & ~kLockWaiters);
-    for (std::uint32_t index = 1; index < std::min(read_once(header.slots_end), kSlotCount); ++index) {
+    for (std::uint32_t index = 1; index < std::min<std::uint32_t>(header.slots_end, kSlotCount); ++index) {
       const Slot& slot = ring_->segment->slot(index);
       const std::uint64_t word = slot.word.load(std::memory_order_relaxed);
       if (role_of(word) == Role::kNone) continue;

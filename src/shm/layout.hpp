@@ -138,20 +138,41 @@ inline constexpr std::uint64_t kOneJoined = std::uint64_t{1} << 32;
 inline constexpr std::uint32_t kOptionsFixed = 1;     ///< A producer has decided the options.
 inline constexpr std::uint32_t kOptionRedeliver = 2;  ///< Blocks of dead consumers come again.
 
+/// A shared field that is written under the lock and may be looked at without it: every access is
+/// one relaxed load or store, so the additions are no read-modify-writes.
+template <class Word>
+class Relaxed {
+ public:
+  operator Word() const noexcept {  // NOLINT: reads like the plain field it stands for
+    return value_.load(std::memory_order_relaxed);
+  }
+  Relaxed& operator=(Word value) noexcept {
+    value_.store(value, std::memory_order_relaxed);
+    return *this;
+  }
+  Relaxed& operator=(const Relaxed& other) noexcept { return *this = static_cast<Word>(other); }
+  Relaxed& operator+=(Word value) noexcept { return *this = static_cast<Word>(*this + value); }
+  Relaxed& operator-=(Word value) noexcept { return *this = static_cast<Word>(*this - value); }
+
+ private:
+  std::atomic<Word> value_;
+};
+static_assert(sizeof(Relaxed<std::uint64_t>) == 8 && sizeof(Relaxed<std::uint32_t>) == 4);
+
 // ---- structures -----------------------------------------------------------------------------
 
 struct alignas(64) Descriptor {
   std::atomic<StateWord> state;   ///< Truth. Stored last when a block comes into being.
-  std::uint64_t offset;           ///< Truth while not FREE: from the start of the arena.
-  std::uint64_t extent_bytes;     ///< Truth while not FREE. FREE: a hole, 0 for a spare.
-  std::uint64_t payload_bytes;    ///< Truth.
-  std::uint64_t sequence;         ///< Truth from READY on: place in the order of publishing.
-  std::uint32_t metadata_bytes;   ///< Truth.
-  std::uint32_t returned_next;    ///< Link of the stack of returned blocks.
-  std::uint32_t address_previous;  ///< Derived: neighbours in address order.
-  std::uint32_t address_next;
-  std::uint32_t link_previous;  ///< Derived: bin of a hole.
-  std::uint32_t link_next;      ///< Derived: bin, list of spares, or queue.
+  Relaxed<std::uint64_t> offset;           ///< Truth while not FREE: from the start of the arena.
+  Relaxed<std::uint64_t> extent_bytes;     ///< Truth while not FREE. FREE: a hole, 0 for a spare.
+  Relaxed<std::uint64_t> payload_bytes;    ///< Truth.
+  Relaxed<std::uint64_t> sequence;         ///< Truth from READY on: place in the order of publishing.
+  Relaxed<std::uint32_t> metadata_bytes;   ///< Truth.
+  Relaxed<std::uint32_t> returned_next;    ///< Link of the stack of returned blocks.
+  Relaxed<std::uint32_t> address_previous;  ///< Derived: neighbours in address order.
+  Relaxed<std::uint32_t> address_next;
+  Relaxed<std::uint32_t> link_previous;  ///< Derived: bin of a hole.
+  Relaxed<std::uint32_t> link_next;      ///< Derived: bin, list of spares, or queue.
 };
 static_assert(sizeof(Descriptor) == 64);
 static_assert(offsetof(Descriptor, offset) == 8);
@@ -181,17 +202,23 @@ static_assert(offsetof(Slot, want_bytes) == 56);
 /// The last free and its counter: two stores made one. Redone by recover() while `valid`.
 struct Redo {
   std::atomic<std::uint32_t> valid;
-  std::uint32_t descriptor;
-  StateWord expected;           ///< The state word the block had.
-  std::uint64_t counter_value;  ///< What `*counter` becomes.
-  std::uint32_t counter;        ///< 0: lost, 1: dropped.
-  std::uint32_t unused;
+  Relaxed<std::uint32_t> descriptor;
+  Relaxed<StateWord> expected;           ///< The state word the block had.
+  Relaxed<std::uint64_t> counter_value;  ///< What `*counter` becomes.
+  Relaxed<std::uint32_t> counter;        ///< 0: lost, 1: dropped.
+  Relaxed<std::uint32_t> unused;
 };
 static_assert(sizeof(Redo) == 32);
 
 inline constexpr std::uint32_t kQuickClasses = 16;  ///< Blocks below 1 KiB, by units of 64 bytes.
 inline constexpr std::uint32_t kBinCount = 640;
 inline constexpr std::uint32_t kBinWords = kBinCount / 64;
+
+/// Head and length side by side: an allocation touches one cache line.
+struct QuickList {
+  std::uint32_t head;
+  std::uint32_t count;
+};
 
 struct Header {
   // Identity: written before the file has a name, never changed.
@@ -214,17 +241,17 @@ struct Header {
 
   // What one push or pop touches.
   alignas(64) std::atomic<std::uint32_t> lock;  ///< Truth.
-  std::uint32_t queue_head;                     ///< Derived from here to the end of the line.
-  std::uint32_t queue_tail;
-  std::uint32_t spare_head;
-  std::uint64_t next_sequence;  ///< Truth, together with the largest sequence in use.
-  std::uint64_t queued_bytes;
-  std::uint64_t used_bytes;  ///< Metadata and payload of all blocks of the main part in use.
-  std::uint32_t live_blocks;
-  std::uint32_t borrowed_blocks;
-  std::uint64_t borrowed_bytes;
-  std::uint32_t producers;
-  std::uint32_t consumers;
+  Relaxed<std::uint32_t> queue_head;                     ///< Derived from here to the end of the line.
+  Relaxed<std::uint32_t> queue_tail;
+  Relaxed<std::uint32_t> spare_head;
+  Relaxed<std::uint64_t> next_sequence;  ///< Truth, together with the largest sequence in use.
+  Relaxed<std::uint64_t> queued_bytes;
+  Relaxed<std::uint64_t> used_bytes;  ///< Metadata and payload of all blocks of the main part in use.
+  Relaxed<std::uint32_t> live_blocks;
+  Relaxed<std::uint32_t> borrowed_blocks;
+  Relaxed<std::uint64_t> borrowed_bytes;
+  Relaxed<std::uint32_t> producers;
+  Relaxed<std::uint32_t> consumers;
 
   // Polled by spinning waiters, so apart from the rest.
   alignas(64) std::atomic<std::uint32_t> queued;  ///< Derived: messages in the queue.
@@ -240,32 +267,29 @@ struct Header {
   std::atomic<std::uint32_t> damaged;  ///< Sticky: blocks overlap.
   std::atomic<std::uint64_t> main_mark;    ///< [0, mark) of the main part is backed by memory.
   std::atomic<std::uint64_t> relief_mark;  ///< The same for the relief block.
-  std::uint32_t collecting;  ///< Stack that is being taken apart, kNone: none.
-  std::uint32_t quarantined;
-  std::uint64_t lost;
-  std::uint64_t dropped;
+  Relaxed<std::uint32_t> collecting;  ///< Stack that is being taken apart, kNone: none.
+  Relaxed<std::uint32_t> quarantined;
+  Relaxed<std::uint64_t> lost;
+  Relaxed<std::uint64_t> dropped;
   alignas(64) Redo redo;
-  std::uint64_t repaired_deaths;
+  Relaxed<std::uint64_t> repaired_deaths;
 
   // Derived or for statistics.
-  alignas(64) std::uint64_t pushed;
-  std::uint64_t popped;
-  std::uint64_t most_messages;
-  std::uint64_t most_used_bytes;
+  alignas(64) Relaxed<std::uint64_t> most_messages;
+  Relaxed<std::uint64_t> most_used_bytes;
   std::atomic<std::uint64_t> producer_waits;
   std::atomic<std::uint64_t> consumer_waits;
-  std::uint32_t address_head;
-  std::uint32_t address_tail;
-  std::uint32_t growing;    ///< Descriptor of the wilderness being reserved, kNone: none.
-  std::uint32_t slots_end;  ///< One more than the highest slot ever used.
+  Relaxed<std::uint32_t> address_head;
+  Relaxed<std::uint32_t> address_tail;
+  Relaxed<std::uint32_t> growing;    ///< Descriptor of the wilderness being reserved, kNone: none.
+  Relaxed<std::uint32_t> slots_end;  ///< One more than the highest slot ever used.
   alignas(64) std::atomic<std::int64_t> last_sweep_ns;  ///< When somebody last looked for deaths.
   std::atomic<std::uint32_t> recovery_wanted;
-  std::uint32_t claimant;  ///< Owner of the oldest want, 0: none.
-  std::uint64_t claimant_bytes;
-  std::int64_t claimant_seen_ns;  ///< When it last said that it still waits.
+  Relaxed<std::uint32_t> claimant;  ///< Owner of the oldest want, 0: none.
+  Relaxed<std::uint64_t> claimant_bytes;
+  Relaxed<std::int64_t> claimant_seen_ns;  ///< When it last said that it still waits.
   // Small blocks as they were freed, not yet joined to holes: derived, like the bins behind them.
-  alignas(64) std::uint32_t quick_heads[kQuickClasses];
-  std::uint32_t quick_counts[kQuickClasses];
+  alignas(64) QuickList quick[kQuickClasses];
   alignas(64) std::uint64_t bin_summary;
   std::uint64_t bin_words[kBinWords];
   std::uint32_t bins[kBinCount];

@@ -305,7 +305,7 @@ class Opening {
     }
     ring.participants.set_role(options_.role);
     (options_.role == Role::kProducer ? header.producers : header.consumers) += 1;
-    header.slots_end = std::max(header.slots_end, slot_of(ring.participants.self()) + 1);
+    header.slots_end = std::max<std::uint32_t>(header.slots_end, slot_of(ring.participants.self()) + 1);
   }
 
   /// False if somebody else was faster to take the name.

@@ -76,7 +76,7 @@ void Membership::log_report() noexcept {
 }
 
 bool Membership::anyone_is_gone(bool thorough) const noexcept {
-  const std::uint32_t end = std::min(header().slots_end, kSlotCount);
+  const std::uint32_t end = std::min<std::uint32_t>(header().slots_end, kSlotCount);
   const std::uint32_t own_slot = slot_of(participants.self());
   for (std::uint32_t index = 1; index < end; ++index) {
     if (index == own_slot) continue;

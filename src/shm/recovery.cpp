@@ -51,7 +51,7 @@ RecoveryReport Recovery::run(const Participants* participants) noexcept {
 
 void Recovery::free_and_count(std::uint32_t index, Counter counter) noexcept {
   Descriptor& block = segment_.descriptor(index);
-  std::uint64_t& total = counter == Counter::lost ? header_.lost : header_.dropped;
+  const std::uint64_t total = counter == Counter::lost ? header_.lost : header_.dropped;
   Redo& redo = header_.redo;
   redo.descriptor = index;
   redo.expected = load(block);
@@ -84,17 +84,17 @@ void Recovery::take_roles_of_the_dead(const Participants* participants,
     if (participants == nullptr || participants->is_gone(index, word)) {
       if (slot.word.compare_exchange_strong(word, make_slot_word(incarnation, Role::kNone),
                                             std::memory_order_acq_rel)) {
-        ++header_.repaired_deaths;
+        header_.repaired_deaths += 1;
         ++report.deaths;
       }
       continue;
     }
     living_[index] = incarnation;
     end = index + 1;
-    if (role_of(word) == Role::kProducer) ++header_.producers;
-    if (role_of(word) == Role::kConsumer) ++header_.consumers;
+    if (role_of(word) == Role::kProducer) header_.producers += 1;
+    if (role_of(word) == Role::kConsumer) header_.consumers += 1;
   }
-  header_.slots_end = std::max(end, std::min(header_.slots_end, kSlotCount));
+  header_.slots_end = std::max(end, std::min<std::uint32_t>(header_.slots_end, kSlotCount));
 }
 
 bool Recovery::owner_lives(Owner owner) const noexcept {
@@ -162,7 +162,6 @@ void Recovery::settle_borrowed(std::uint32_t index, StateWord word,
   } else {
     store(segment_.descriptor(index),
           make_state(State::kReady, 0, deliveries_of(word), generation_of(word)));
-    --header_.popped;
     ++report.redelivered_messages;
   }
 }
@@ -170,7 +169,7 @@ void Recovery::settle_borrowed(std::uint32_t index, StateWord word,
 void Recovery::quarantine(std::uint32_t index, RecoveryReport& report) noexcept {
   Descriptor& block = segment_.descriptor(index);
   store(block, with_state(load(block), State::kQuarantined));
-  ++header_.quarantined;
+  header_.quarantined += 1;
   ++report.quarantined;
 }
 
@@ -197,10 +196,10 @@ void Recovery::survey(RecoveryReport& report) noexcept {
     if (index == relief) continue;
     blocks_[block_count_++] = {fields.offset, index};
     if (fields.offset >= mark) header_.growing = index;
-    ++header_.live_blocks;
+    header_.live_blocks += 1;
     header_.used_bytes += fields.payload_bytes + fields.metadata_bytes;
     if (state == State::kBorrowed || state == State::kReturned || state == State::kKept) {
-      ++header_.borrowed_blocks;
+      header_.borrowed_blocks += 1;
       header_.borrowed_bytes += fields.payload_bytes + fields.metadata_bytes;
     }
   }
@@ -227,7 +226,7 @@ void Recovery::rebuild_blocks(RecoveryReport& report) noexcept {
     const Descriptor& block = segment_.descriptor(index);
     if (block.offset < end) report.damaged = true;
     if (block.offset > end && end < mark) {
-      allocator_.add_hole_in_order(end, std::min(block.offset, mark) - end);
+      allocator_.add_hole_in_order(end, std::min<std::uint64_t>(block.offset, mark) - end);
     }
     allocator_.add_in_order(index);
     end = std::max(end, block.offset + block.extent_bytes);
@@ -291,10 +290,10 @@ void free_block(const Segment& segment, Allocator& allocator, std::uint32_t inde
   if (header.growing == index) header.growing = kNone;
   const std::uint64_t bytes = block.payload_bytes + block.metadata_bytes;
   header.used_bytes -= bytes;
-  --header.live_blocks;
+  header.live_blocks -= 1;
   const State state = state_of(word);
   if (state == State::kBorrowed || state == State::kReturned || state == State::kKept) {
-    --header.borrowed_blocks;
+    header.borrowed_blocks -= 1;
     header.borrowed_bytes -= bytes;
   }
   allocator.free(index);
@@ -311,7 +310,7 @@ void drop_head(const Segment& segment, Allocator& allocator, Queue& queue,
   header.freed.store(header.freed.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   if (index == segment.geometry().relief_descriptor()) return;
   header.used_bytes -= bytes;
-  --header.live_blocks;
+  header.live_blocks -= 1;
   allocator.free(index);
 }
 

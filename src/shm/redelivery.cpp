@@ -75,7 +75,6 @@ bool Channel::requeue_block(std::uint32_t index, StateWord word,
   if (deliveries >= kMaxDeliveries) {
     const std::uint64_t id = descriptor.sequence;
     header.dropped += 1;
-    header.popped -= 1;
     free_block(*ring_->segment, ring_->allocator, index, word);
     ring_->leave();
     ring_->space_event.wake_all();
@@ -86,7 +85,6 @@ bool Channel::requeue_block(std::uint32_t index, StateWord word,
   descriptor.state.store(make_state(State::kReady, 0, deliveries, generation_of(word)),
                          std::memory_order_release);
   ring_->queue.insert_by_sequence(index, bytes);
-  header.popped -= 1;
   if (index != geometry().relief_descriptor()) {
     header.borrowed_blocks -= 1;
     header.borrowed_bytes -= bytes;

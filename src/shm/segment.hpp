@@ -46,12 +46,6 @@ struct BlockPlan {
   }
 };
 
-/// One load of a shared field, so that what is checked is what is used.
-template <class Word>
-Word read_once(const Word& shared) noexcept {
-  return *const_cast<const volatile Word*>(&shared);
-}
-
 /// A private copy of a descriptor's plain fields.
 struct BlockFields {
   std::uint64_t offset = 0;
@@ -118,11 +112,11 @@ class Segment {
 inline BlockFields Segment::read_fields(std::uint32_t index) const noexcept {
   const Descriptor& descriptor = this->descriptor(index);
   BlockFields fields;
-  fields.offset = read_once(descriptor.offset);
-  fields.extent_bytes = read_once(descriptor.extent_bytes);
-  fields.payload_bytes = read_once(descriptor.payload_bytes);
-  fields.sequence = read_once(descriptor.sequence);
-  fields.metadata_bytes = read_once(descriptor.metadata_bytes);
+  fields.offset = descriptor.offset;
+  fields.extent_bytes = descriptor.extent_bytes;
+  fields.payload_bytes = descriptor.payload_bytes;
+  fields.sequence = descriptor.sequence;
+  fields.metadata_bytes = descriptor.metadata_bytes;
   return fields;
 }
 

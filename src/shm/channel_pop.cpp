@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+// The reading half of a channel: borrow, check, copy out, release.
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "platform/clock.hpp"
+#include "shm/buffer_pool.hpp"
+#include "shm/channel.hpp"
+#include "shm/red_zone.hpp"
+
+namespace ipc0cp::shm {
+namespace {
+
+constexpr std::uint64_t kLeastViewBytes = 4096;  ///< Views are given above this size.
+constexpr std::uint32_t kMostUnsignalledReleases = 1024;
+
+}  // namespace
+
+ErrorCode Channel::pop(Deadline deadline, Message& message) noexcept {
+  in_passing(0);
+  if (redelivers()) finish_popped(false);  // The next pop finishes what this thread had.
+  ErrorCode result = attempt_pop_alone(message, deadline);
+  if (result == ErrorCode::timeout && deadline.never_waits()) return ErrorCode::buffer_empty;
+  if (result == ErrorCode::buffer_empty) result = pop_slowly(message, deadline);
+  if (result == ErrorCode::corrupt_payload) ring_->space_event.wake_all();
+  if (result != ErrorCode::ok) return result;
+  if (message.descriptor_plus_1_ == 0) signal_space();  // Freed inside the lock.
+  return complete_borrow(message);
+}
+
+ErrorCode Channel::attempt_pop_alone(Message& message, Deadline& deadline) noexcept {
+  const ErrorCode entered = enter(deadline);
+  if (entered != ErrorCode::ok) return entered;
+  const ErrorCode result = attempt_pop(message);
+  const ErrorCode left = ring_->leave();
+  return left == ErrorCode::ok ? result : left;
+}
+
+ErrorCode Channel::attempt_pop(Message& message) noexcept {
+  Header& header = ring_->header();
+  const std::uint32_t index = ring_->queue.head();
+  if (index == kNone) {
+    const bool ended = joined_of(header.joined_left.load(std::memory_order_relaxed)) >=
+                           options_.expected_producers &&
+                       header.producers == 0 && !(redelivers() && others_hold_messages());
+    return ended ? ErrorCode::end_of_stream : ErrorCode::buffer_empty;
+  }
+  const BlockFields fields = ring_->segment->read_fields(index);
+  const StateWord word = ring_->segment->descriptor(index).state.load(std::memory_order_acquire);
+  if (state_of(word) != State::kReady || !ring_->segment->plausible(index, fields, true)) {
+    return drop_impossible_head();
+  }
+  message.id_ = fields.sequence;
+  message.deliveries_ = deliveries_of(word) + 1;
+  ErrorCode result = ErrorCode::ok;
+  if (fields.payload_bytes + fields.metadata_bytes <= kInlineBytes && !redelivers()) {
+    result = take_small(message, index, fields);
+  } else {
+    borrow(message, index, fields);
+  }
+  if (ring_->queue.size() > 0) ring_->data_event.wake_one();
+  return result;
+}
+
+ErrorCode Channel::take_small(Message& message, std::uint32_t index,
+                              const BlockFields& fields) noexcept {
+  std::byte* buffer = buffer_pool::acquire(buffer_pool::kSmallBytes);
+  if (buffer == nullptr) return ErrorCode::out_of_memory;
+  const BlockPlan plan = fields.plan();
+  const std::byte* block = ring_->segment->arena() + fields.offset;
+  const StateWord word = ring_->segment->descriptor(index).state.load(std::memory_order_relaxed);
+  if (!red_zone::intact(block, plan, index, generation_of(word))) {
+    buffer_pool::release(buffer);
+    drop_head(*ring_->segment, ring_->allocator, ring_->queue, ring_->recovery);
+    return ErrorCode::corrupt_payload;
+  }
+  std::memcpy(buffer, block, plan.payload_bytes);
+  const std::size_t metadata_begin = (plan.payload_bytes + 63) / 64 * 64;
+  std::memcpy(buffer + metadata_begin, block + plan.metadata_offset(), fields.metadata_bytes);
+  ring_->queue.pop_front(fields.payload_bytes + fields.metadata_bytes);
+  free_block(*ring_->segment, ring_->allocator, index, word);
+  message.buffer_ = buffer;
+  message.payload_ = {buffer, static_cast<std::size_t>(plan.payload_bytes)};
+  message.metadata_ = {reinterpret_cast<const char*>(buffer + metadata_begin),
+                       static_cast<std::size_t>(fields.metadata_bytes)};
+  message.descriptor_plus_1_ = 0;
+  return ErrorCode::ok;
+}
+
+bool Channel::may_view(std::uint32_t index, const BlockFields& fields) const noexcept {
+  const Header& header = ring_->header();
+  return index != geometry().relief_descriptor() && fields.payload_bytes > kLeastViewBytes &&
+         header.borrowed_bytes <= geometry().total_data_bytes / 2 &&
+         header.borrowed_blocks < geometry().max_messages / 2;
+}
+
+void Channel::borrow(Message& message, std::uint32_t index, const BlockFields& fields) noexcept {
+  Header& header = ring_->header();
+  message.is_view_ = may_view(index, fields);
+  if (!message.is_view_ && collect_returned(*ring_->segment, ring_->allocator)) {
+    message.is_view_ = may_view(index, fields);
+  }
+  Descriptor& descriptor = ring_->segment->descriptor(index);
+  const StateWord before = descriptor.state.load(std::memory_order_relaxed);
+  message.word_ = make_state(State::kBorrowed, ring_->participants.self(),
+                             deliveries_of(before) + 1, generation_of(before));
+  descriptor.state.store(message.word_, std::memory_order_release);
+  const std::uint64_t bytes = fields.payload_bytes + fields.metadata_bytes;
+  ring_->queue.pop_front(bytes);
+  if (index != geometry().relief_descriptor()) {
+    header.borrowed_blocks += 1;
+    header.borrowed_bytes += bytes;
+  }
+  acquired_.store(acquired_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  message.channel_ = this;
+  message.descriptor_plus_1_ = index + 1;
+  message.payload_ = {ring_->segment->arena() + fields.offset,
+                      static_cast<std::size_t>(fields.payload_bytes)};
+  message.metadata_ = {reinterpret_cast<const char*>(ring_->segment->arena() + fields.offset +
+                                                     fields.plan().metadata_offset()),
+                       static_cast<std::size_t>(fields.metadata_bytes)};
+}
+
+/// What needs no lock: check, private copies, and the release of what was copied.
+ErrorCode Channel::complete_borrow(Message& message) noexcept {
+  if (message.descriptor_plus_1_ != 0) {
+    in_passing(message.payload_.size());
+    const std::uint32_t index = message.descriptor_plus_1_ - 1;
+    const BlockPlan plan{message.payload_.size(), message.metadata_.size()};
+    if (!red_zone::intact(message.payload_.data(), plan, index, generation_of(message.word_))) {
+      Deadline deadline(platform::kSecond);
+      if (enter(deadline) == ErrorCode::ok) {
+        ring_->header().dropped += 1;
+        ring_->leave();
+      }
+      const std::uint32_t damaged = std::exchange(message.descriptor_plus_1_, 0) - 1;
+      return_word(damaged, message.word_);
+      release(message);
+      return ErrorCode::corrupt_payload;
+    }
+    const std::size_t payload_bytes = message.is_view_ ? 0 : message.payload_.size();
+    const std::size_t metadata_begin = (payload_bytes + 63) / 64 * 64;
+    if (payload_bytes + message.metadata_.size() > 0) {
+      std::byte* buffer = buffer_pool::acquire(metadata_begin + message.metadata_.size());
+      if (buffer == nullptr) {
+        put_back(message);
+        return ErrorCode::out_of_memory;
+      }
+      std::memcpy(buffer, message.payload_.data(), payload_bytes);
+      std::memcpy(buffer + metadata_begin, message.metadata_.data(), message.metadata_.size());
+      message.metadata_ = {reinterpret_cast<const char*>(buffer + metadata_begin),
+                           message.metadata_.size()};
+      message.buffer_ = buffer;
+      if (!message.is_view_) message.payload_ = {buffer, payload_bytes};
+    }
+    if (redelivers()) {
+      if (!unfinished_.add(index, message.word_, message.is_view_)) {
+        put_back(message);
+        release(message);
+        return ErrorCode::out_of_memory;
+      }
+    } else if (!message.is_view_) {
+      return_block(message);
+    }
+  }
+  if (message.metadata_.empty()) message.metadata_ = kBytesMetadata;
+  return ErrorCode::ok;
+}
+
+ErrorCode Channel::drop_impossible_head() noexcept {
+  // The links of this block cannot be trusted either, so everything derived is built anew.
+  const std::uint32_t index = ring_->queue.head();
+  Descriptor& descriptor = ring_->segment->descriptor(index);
+  const StateWord word = descriptor.state.load(std::memory_order_relaxed);
+  descriptor.state.store(with_state(word, State::kQuarantined), std::memory_order_release);
+  ring_->header().dropped += 1;
+  ring_->header().quarantined += 1;
+  ring_->recover();
+  return ErrorCode::corrupt_payload;
+}
+
+/// Gives the block of a message back; the message keeps only private memory.
+void Channel::return_block(Message& message) noexcept {
+  message.channel_ = nullptr;
+  const std::uint32_t index = std::exchange(message.descriptor_plus_1_, 0) - 1;
+  if (redelivers()) {
+    settle(unfinished_.let_go(index, message.word_));
+  } else {
+    return_word(index, message.word_);
+  }
+}
+
+/// BORROWED or KEPT -> RETURNED and onto the stack, from exactly our word; needs no lock.
+void Channel::return_word(std::uint32_t index, StateWord word) noexcept {
+  Descriptor& descriptor = ring_->segment->descriptor(index);
+  if (descriptor.state.compare_exchange_strong(word, with_state(word, State::kReturned),
+                                               std::memory_order_acq_rel)) {
+    push_returned(index);
+    signal_space();
+  }
+  let_go_of_one();
+}
+
+/// Without memory for a copy the message goes back to its place in the queue.
+void Channel::put_back(Message& message) noexcept {
+  const std::uint32_t index = std::exchange(message.descriptor_plus_1_, 0) - 1;
+  message.channel_ = nullptr;
+  message.payload_ = {};
+  message.metadata_ = {};
+  if (!requeue_block(index, message.word_, deliveries_of(message.word_) - 1)) {
+    return_word(index, message.word_);
+  }
+}
+
+void Channel::release(Message& message) noexcept {
+  // A message without a block may outlive its channel, so only one with a block looks at it.
+  Channel* channel = std::exchange(message.channel_, nullptr);
+  message.payload_ = {};
+  message.metadata_ = {};
+  message.is_view_ = false;
+  buffer_pool::release(static_cast<std::byte*>(std::exchange(message.buffer_, nullptr)));
+  if (message.descriptor_plus_1_ == 0) return;
+  if (channel->forked()) {
+    message.descriptor_plus_1_ = 0;
+    return;
+  }
+  channel->return_block(message);
+}
+
+void Channel::push_returned(std::uint32_t index) noexcept {
+  Descriptor& descriptor = ring_->segment->descriptor(index);
+  std::atomic<std::uint32_t>& stack = ring_->header().returned_head;
+  std::uint32_t head = stack.load(std::memory_order_relaxed);
+  do {
+    descriptor.returned_next = head;
+  } while (!stack.compare_exchange_weak(head, index, std::memory_order_seq_cst,
+                                        std::memory_order_relaxed));
+}
+
+void Channel::signal_space() noexcept {
+  if (!ring_->space_event.someone_waits()) [[likely]] return;
+  // A full ring's producer is woken for several blocks at once; what is not signalled now is
+  // signalled by a later release, an empty queue, or seen at the end of the producer's slice.
+  const std::uint32_t queued = ring_->queue.size();
+  const std::uint32_t enough = std::min(kMostUnsignalledReleases, queued / 8);
+  unsignalled_releases_ += 1;
+  if (unsignalled_releases_ < enough) return;
+  unsignalled_releases_ = 0;
+  ring_->space_event.wake_all();
+}
+
+void Channel::let_go_of_one() noexcept {
+  if (released_.fetch_add(1, std::memory_order_acq_rel) + 1 == 0) [[unlikely]] drop_token();
+}
+
+}  // namespace ipc0cp::shm
