@@ -5,6 +5,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 # Targets share build/ and .venv, and each already uses all cores.
 .NOTPARALLEL:
+MAKEFLAGS += --no-print-directory
 .PHONY: help build test-cpp test-py test demo bench lint clean
 
 PYTHON ?= python3

@@ -17,7 +17,7 @@ function(ipc0cp_compile_options target)
   target_include_directories(${target} PUBLIC ${ipc0cp_SOURCE_DIR}/include
     PRIVATE ${ipc0cp_SOURCE_DIR}/src)
   # GCC 12 reports -Wrestrict inside std::string's operator+ (its bug 105651).
-  target_compile_options(${target} PRIVATE -Wall -Wextra -Wconversion
+  target_compile_options(${target} PRIVATE -Wall -Wextra
     $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>
     $<$<BOOL:${IPC0CP_WERROR}>:-Werror> ${sanitizer_options})
   target_link_options(${target} PUBLIC ${sanitizer_options})

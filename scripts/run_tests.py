@@ -141,6 +141,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     arguments = parser.parse_args()
     RESULTS.mkdir(parents=True, exist_ok=True)
+    os.environ.pop("MAKEFLAGS", None)  # Those of `make test` are not meant for the builds.
     before = leftovers()
     stages = [
         *cpp_stages("release", arguments.jobs, []),
