@@ -49,6 +49,7 @@ void set_log_sink(LogSink sink) {
 
 void log(LogLevel level, std::string_view text) noexcept {
   if (level < log_level()) return;
+  platform::keep_usable_after_fork<g_sink_mutex>();
   std::shared_ptr<const LogSink> sink;
   {
     const std::lock_guard guard(g_sink_mutex);

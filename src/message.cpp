@@ -29,14 +29,13 @@ bool Loan::publish(std::string_view metadata_json, Timeout timeout) {
   }
   shm::Channel& channel = *channel_;
   const std::size_t payload_bytes = bytes_.size();
-  const ErrorCode result =
-      channel.publish(*this, metadata_json, shm::Deadline(timeout.nanoseconds()));
+  shm::Deadline deadline(timeout.nanoseconds());
+  const ErrorCode result = channel.publish(*this, metadata_json, deadline);
   if (result == ErrorCode::ok) return true;
   if (result == ErrorCode::timeout) return false;
   if (result == ErrorCode::message_too_large) {
     throw Error(result, "the metadata has " + std::to_string(metadata_json.size()) +
-                            " bytes, this loan has room for " +
-                            std::to_string(metadata_capacity_) +
+                            " bytes, this loan has room for " + std::to_string(metadata_capacity_) +
                             "; ask for more metadata_capacity");
   }
   if (result == ErrorCode::corrupt_payload) {

@@ -18,10 +18,10 @@ constexpr std::size_t kStackBytes = 1024;
 void check_total(std::size_t total_data_bytes) {
   if (total_data_bytes == 0) return;
   if (total_data_bytes < kMinTotalDataBytes || total_data_bytes > kMaxTotalDataBytes) {
-    throw Error(ErrorCode::invalid_argument,
-                "total_data_bytes must be " + std::to_string(kMinTotalDataBytes) + ".." +
-                    std::to_string(kMaxTotalDataBytes) + ", this is " +
-                    std::to_string(total_data_bytes));
+    throw Error(ErrorCode::invalid_argument, "total_data_bytes must be " +
+                                                 std::to_string(kMinTotalDataBytes) + ".." +
+                                                 std::to_string(kMaxTotalDataBytes) + ", this is " +
+                                                 std::to_string(total_data_bytes));
   }
 }
 
@@ -45,14 +45,14 @@ SharedRingBufferProducer::SharedRingBufferProducer(std::string shm_name,
     : options_(std::move(options)) {
   check_total(total_data_bytes);
   if (options_.max_messages > kMaxMaxMessages) {
-    throw Error(ErrorCode::invalid_argument,
-                "max_messages must be 1.." + std::to_string(kMaxMaxMessages) + ", this is " +
-                    std::to_string(options_.max_messages));
+    throw Error(ErrorCode::invalid_argument, "max_messages must be 1.." +
+                                                 std::to_string(kMaxMaxMessages) + ", this is " +
+                                                 std::to_string(options_.max_messages));
   }
   if ((options_.mode & ~0777U) != 0 || (options_.mode & 0600U) != 0600U) {
-    throw Error(ErrorCode::invalid_argument,
-                "mode must hold 0o600 and nothing beyond 0o777, this is " +
-                    std::to_string(options_.mode));
+    throw Error(
+        ErrorCode::invalid_argument,
+        "mode must hold 0o600 and nothing beyond 0o777, this is " + std::to_string(options_.mode));
   }
   if (options_.consumer_wait_timeout.count() < 0) {
     throw Error(ErrorCode::invalid_argument, "consumer_wait_timeout must be zero or more");
@@ -99,7 +99,7 @@ bool SharedRingBufferProducer::push(const SerializableObject& object, Timeout ti
     return push_raw(metadata, payload, timeout);
   }
   Loan loan;
-  const shm::Deadline deadline = deadline_of(options_.blocking, timeout);
+  shm::Deadline deadline = deadline_of(options_.blocking, timeout);
   const ErrorCode lent =
       channel_->loan(payload_bytes, metadata.size(), metadata.size(), deadline, loan);
   if (lent == ErrorCode::buffer_full) return false;
@@ -107,12 +107,15 @@ bool SharedRingBufferProducer::push(const SerializableObject& object, Timeout ti
     fail_push(lent, *channel_, metadata.size() + payload_bytes, deadline.timeout_ns());
   }
   object.write_payload(loan.bytes());
-  return loan.publish(metadata, options_.blocking ? timeout : Timeout::none());
+  const ErrorCode published = channel_->publish(loan, metadata, deadline);
+  if (published == ErrorCode::ok) return true;
+  if (published == ErrorCode::timeout) return false;
+  fail_push(published, *channel_, metadata.size() + payload_bytes, deadline.timeout_ns());
 }
 
 bool SharedRingBufferProducer::push_raw(std::string_view metadata_json,
                                         std::span<const std::byte> payload, Timeout timeout) {
-  const shm::Deadline deadline = deadline_of(options_.blocking, timeout);
+  shm::Deadline deadline = deadline_of(options_.blocking, timeout);
   const ErrorCode result = channel_->push(metadata_json, payload, deadline);
   if (result == ErrorCode::ok) return true;
   if (result == ErrorCode::buffer_full) return false;
@@ -131,7 +134,7 @@ bool SharedRingBufferProducer::try_push_raw(std::string_view metadata_json,
 Loan SharedRingBufferProducer::loan(std::size_t payload_bytes, Timeout timeout,
                                     std::size_t metadata_capacity) {
   Loan loan;
-  const shm::Deadline deadline = deadline_of(options_.blocking, timeout);
+  shm::Deadline deadline = deadline_of(options_.blocking, timeout);
   const ErrorCode result = channel_->loan(payload_bytes, metadata_capacity, 0, deadline, loan);
   if (result == ErrorCode::ok) return loan;
   const bool over = result == ErrorCode::buffer_full && options_.blocking;
@@ -210,7 +213,7 @@ std::optional<Message> SharedRingBufferConsumer::pop_raw(Timeout timeout) {
                                                               : "': call attach() first"));
   }
   std::optional<Message> message(std::in_place);
-  const shm::Deadline deadline = deadline_of(options_.blocking, timeout);
+  shm::Deadline deadline = deadline_of(options_.blocking, timeout);
   ErrorCode result = channel_->pop(deadline, *message);
   if (result == ErrorCode::ok) return message;
   if (result == ErrorCode::end_of_stream) return std::nullopt;

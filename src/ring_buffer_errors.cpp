@@ -21,10 +21,12 @@ std::string text_of(ErrorCode code) {
     case ErrorCode::forked_handle:
       return "this handle belongs to the parent process; open a new one after fork()";
     case ErrorCode::corrupt_payload:
-      return "a message was damaged (its red zone or its sizes); it is dropped, the next ones still "
+      return "a message was damaged (its red zone or its sizes); it is dropped, the next ones "
+             "still "
              "arrive";
     case ErrorCode::corrupt_buffer:
-      return "the ring is damaged, or this handle lost its lock bytes (close_range?); end its users "
+      return "the ring is damaged, or this handle lost its lock bytes (close_range?); end its "
+             "users "
              "and remove it with `ipc0cp rm`";
     case ErrorCode::interrupted:
       return "interrupted";

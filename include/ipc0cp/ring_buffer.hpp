@@ -83,8 +83,8 @@ struct RingStats {
 /// A popped object: `data` is what the type's deserializer made of it.
 struct IPC0CP_EXPORT RingBufferObject {
   std::unique_ptr<SerializableObject> data;
-  std::uint64_t id = 0;         ///< See Message::id.
-  unsigned deliveries = 1;      ///< See Message::deliveries.
+  std::uint64_t id = 0;     ///< See Message::id.
+  unsigned deliveries = 1;  ///< See Message::deliveries.
 
   /// `data` as a T.
   /// @throws Error (unsupported_type) naming both types if it is something else.

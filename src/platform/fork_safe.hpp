@@ -12,8 +12,8 @@ namespace ipc0cp::platform {
 /// it does not have. Registers once.
 template <std::mutex& mutex>
 void keep_usable_after_fork() noexcept {
-  static const int registered = pthread_atfork([] { mutex.lock(); }, [] { mutex.unlock(); },
-                                               [] { mutex.unlock(); });
+  static const int registered =
+      pthread_atfork([] { mutex.lock(); }, [] { mutex.unlock(); }, [] { mutex.unlock(); });
   static_cast<void>(registered);
 }
 

@@ -17,9 +17,12 @@
 #include <mutex>
 
 #include "platform/clock.hpp"
+#include "platform/fork_safe.hpp"
 
 namespace ipc0cp::platform {
 namespace {
+
+std::mutex g_generation_mutex;
 
 std::uint64_t namespace_inode(const char* path) noexcept {
   struct stat status {};
@@ -78,8 +81,8 @@ bool certainly_gone(const ProcessIdentity& other, const ProcessIdentity& self,
 std::atomic<std::atomic<std::uint64_t>*> ForkGeneration::page_{nullptr};
 
 std::uint64_t ForkGeneration::current() noexcept {
-  static std::mutex mutex;
-  const std::lock_guard guard(mutex);
+  keep_usable_after_fork<g_generation_mutex>();
+  const std::lock_guard guard(g_generation_mutex);
   auto* page = page_.load(std::memory_order_relaxed);
   if (page == nullptr) {
     const auto page_bytes = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));

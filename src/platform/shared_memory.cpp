@@ -100,9 +100,7 @@ int give_name(const File& file, const std::string& path) noexcept {
                                                                                          : errno;
 }
 
-int remove_name(const std::string& path) noexcept {
-  return unlink(path.c_str()) == 0 ? 0 : errno;
-}
+int remove_name(const std::string& path) noexcept { return unlink(path.c_str()) == 0 ? 0 : errno; }
 
 int set_mode(const File& file, unsigned mode) noexcept {
   return fchmod(file.get(), mode) == 0 ? 0 : errno;

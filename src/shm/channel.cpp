@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "log_internal.hpp"
 #include "platform/clock.hpp"
 #include "shm/channel_request.hpp"
 #include "shm/red_zone.hpp"
@@ -26,17 +27,18 @@ std::int64_t Deadline::at_ns() noexcept {
 // ---- entering -----------------------------------------------------------------------------
 
 ErrorCode Channel::enter(Deadline& deadline) noexcept {
-  if (forked()) [[unlikely]] return ErrorCode::forked_handle;
+  if (forked()) [[unlikely]]
+    return ErrorCode::forked_handle;
   if (!ring_->lock.try_acquire()) [[unlikely]] {
     const ErrorCode entered = enter_slowly(deadline);
     if (entered != ErrorCode::ok) return entered;
   }
-  if (closing_.load(std::memory_order_relaxed)) [[unlikely]] {
+  if (ring_->leaving.load(std::memory_order_relaxed)) [[unlikely]] {
     ring_->leave();
     return ErrorCode::closed;
   }
-  const bool damaged = ring_->header().damaged.load(std::memory_order_relaxed) != 0 ||
-                       ring_->segment->strayed();
+  const bool damaged =
+      ring_->header().damaged.load(std::memory_order_relaxed) != 0 || ring_->segment->strayed();
   if (damaged) [[unlikely]] {
     ring_->header().damaged.store(1, std::memory_order_relaxed);
     ring_->leave();
@@ -46,8 +48,7 @@ ErrorCode Channel::enter(Deadline& deadline) noexcept {
 }
 
 ErrorCode Channel::enter_slowly(Deadline& deadline) noexcept {
-  const Busy busy(busy_);
-  if (closing_.load(std::memory_order_relaxed)) return ErrorCode::closed;
+  if (ring_->leaving.load(std::memory_order_relaxed)) return ErrorCode::closed;
   // A lock that is merely busy must not make a call that does not wait fail.
   const std::int64_t start_ns = platform::now_ns();
   const std::int64_t end_ns = std::max(deadline.at_ns(), start_ns + kLeastLockPatienceNs);
@@ -69,15 +70,21 @@ ErrorCode Channel::enter_slowly(Deadline& deadline) noexcept {
 
 void Channel::in_passing(std::uint64_t bytes) noexcept {
   passing_budget_ -= 16 + static_cast<std::int32_t>(std::min<std::uint64_t>(bytes >> 8, 4096));
-  if (passing_budget_ > 0) [[likely]] return;
+  if (passing_budget_ > 0) [[likely]]
+    return;
   passing_budget_ = kPassingBudget;
+  if (fork_copies_failed_.exchange(false, std::memory_order_relaxed)) {
+    log(LogLevel::warning,
+        "no memory to copy the views of a ring for a forked child; there they "
+        "show whatever the ring holds later");
+  }
   ring_->sweep(platform::now_ns(), kPassingIntervalNs);
 }
 
 // ---- loan and publish -------------------------------------------------------------------------
 
 ErrorCode Channel::push(std::string_view metadata, std::span<const std::byte> payload,
-                        Deadline deadline) noexcept {
+                        Deadline& deadline) noexcept {
   metadata = stored_form(metadata);
   if (payload.size() + metadata.size() > kInlineBytes) {
     Loan loan;
@@ -111,7 +118,7 @@ ErrorCode Channel::push(std::string_view metadata, std::span<const std::byte> pa
 }
 
 ErrorCode Channel::loan(std::uint64_t payload_bytes, std::uint64_t metadata_capacity,
-                        std::uint64_t planned_metadata_bytes, Deadline deadline,
+                        std::uint64_t planned_metadata_bytes, Deadline& deadline,
                         Loan& loan) noexcept {
   Request request;
   const std::uint64_t total = geometry().total_data_bytes;
@@ -143,7 +150,7 @@ ErrorCode Channel::loan(std::uint64_t payload_bytes, std::uint64_t metadata_capa
   return ErrorCode::ok;
 }
 
-ErrorCode Channel::publish(Loan& loan, std::string_view metadata, Deadline deadline) noexcept {
+ErrorCode Channel::publish(Loan& loan, std::string_view metadata, Deadline& deadline) noexcept {
   metadata = stored_form(metadata);
   if (metadata.size() > loan.metadata_capacity_) return ErrorCode::message_too_large;
   if (forked()) return ErrorCode::forked_handle;
@@ -250,8 +257,8 @@ ErrorCode Channel::take_from_main(Request& request) noexcept {
 ErrorCode Channel::commit_loan(Request& request, std::uint32_t index) noexcept {
   Header& header = ring_->header();
   Descriptor& descriptor = ring_->segment->descriptor(index);
-  const BlockFields fields{descriptor.offset, descriptor.extent_bytes,
-                           request.plan.payload_bytes, 0, request.plan.metadata_capacity};
+  const BlockFields fields{descriptor.offset, descriptor.extent_bytes, request.plan.payload_bytes,
+                           0, request.plan.metadata_capacity};
   const bool relief = index == geometry().relief_descriptor();
   if (!ring_->segment->plausible(index, fields, !relief)) [[unlikely]] {
     header.damaged.store(1, std::memory_order_release);
@@ -264,8 +271,8 @@ ErrorCode Channel::commit_loan(Request& request, std::uint32_t index) noexcept {
   descriptor.sequence = 0;
   descriptor.returned_next = kNone;
   const StateWord before = descriptor.state.load(std::memory_order_relaxed);
-  request.word = make_state(State::kLoaned, ring_->participants.self(), 0,
-                            generation_of(before) + 1);
+  request.word =
+      make_state(State::kLoaned, ring_->participants.self(), 0, generation_of(before) + 1);
   request.descriptor = index;
   descriptor.state.store(request.word, std::memory_order_release);
   if (relief) return ErrorCode::ok;

@@ -64,14 +64,15 @@ class Channel {
 
   // ---- producers ----
   ErrorCode push(std::string_view metadata, std::span<const std::byte> payload,
-                 Deadline deadline) noexcept;
+                 Deadline& deadline) noexcept;
+  // One deadline bounds both halves of a push, so it is shared by them.
   ErrorCode loan(std::uint64_t payload_bytes, std::uint64_t metadata_capacity,
-                 std::uint64_t planned_metadata_bytes, Deadline deadline, Loan& loan) noexcept;
-  ErrorCode publish(Loan& loan, std::string_view metadata, Deadline deadline) noexcept;
+                 std::uint64_t planned_metadata_bytes, Deadline& deadline, Loan& loan) noexcept;
+  ErrorCode publish(Loan& loan, std::string_view metadata, Deadline& deadline) noexcept;
   void abandon(Loan& loan) noexcept;
 
   // ---- consumers ----
-  ErrorCode pop(Deadline deadline, Message& message) noexcept;
+  ErrorCode pop(Deadline& deadline, Message& message) noexcept;
   static void release(Message& message) noexcept;
   // Redelivery; all of these do nothing on a ring without it (redelivery.cpp).
   void finish(Message& message) noexcept;
@@ -82,7 +83,7 @@ class Channel {
   // ---- both ----
   void close() noexcept;
   [[nodiscard]] bool closed() const noexcept {
-    return closing_.load(std::memory_order_acquire);
+    return ring_->leaving.load(std::memory_order_acquire);
   }
   RingStats stats() noexcept;
   [[nodiscard]] const std::string& name() const noexcept { return ring_->name(); }
@@ -95,11 +96,13 @@ class Channel {
     return ring_->header().retired.load(std::memory_order_relaxed) != 0;
   }
 
-
   // ---- fork handlers (fork_guard.cpp) ----
   void prepare_fork() noexcept;
   void finish_fork_in_parent() noexcept;
   void finish_fork_in_child() noexcept;
+  /// Keeps the channel for a moment; false if it is being deleted already.
+  bool add_reference() noexcept;
+  void unreference() noexcept;
   Channel* next_in_process = nullptr;
   Channel* previous_in_process = nullptr;
 
@@ -112,19 +115,7 @@ class Channel {
   }
   /// More than this queued would fall out of the cache before it is read.
   static constexpr std::uint64_t kSoftCapBytes = std::uint64_t{8} << 20;
-  struct Request;      // channel.cpp: what a push or loan asks for
-
-  /// Counts a thread that may wait for the lock: the token must not go while it does.
-  class Busy {
-   public:
-    explicit Busy(std::atomic<int>& count) noexcept : count_(count) { ++count_; }
-    ~Busy() { --count_; }
-    Busy(const Busy&) = delete;
-    Busy& operator=(const Busy&) = delete;
-
-   private:
-    std::atomic<int>& count_;
-  };
+  struct Request;  // channel.cpp: what a push or loan asks for
   /// Pages of live blocks, saved for a forked child.
   struct PrivateCopy {
     std::byte* address;
@@ -192,20 +183,17 @@ class Channel {
   // channel_close.cpp
   void leave_ring() noexcept;
   void drop_token() noexcept;
-  void unreference() noexcept;
 
   ChannelOptions options_;
   std::unique_ptr<Membership> ring_;
   std::uint64_t fork_generation_;
   SpinBudget spin_;
 
-  std::atomic<bool> closing_{false};
   std::atomic<bool> closed_once_{false};
   /// Loans and messages handed out; written under the ring's lock.
   std::atomic<std::int64_t> acquired_{0};
   /// Loans and messages given back; `close` subtracts `acquired_`, so that the last one makes 0.
   alignas(64) std::atomic<std::int64_t> released_{0};
-  std::atomic<int> busy_{0};         ///< Threads inside a slow path.
   std::atomic<int> references_{2};  ///< The owner, and all loans and messages together.
 
   // Hints: races between the threads of a handle only blur them.
@@ -215,6 +203,7 @@ class Channel {
   Relaxed<bool> over_soft_cap_{};         ///< The next push had better look.
   Relaxed<bool> served_by_relief_{};      ///< The main part had no room last time.
   std::vector<PrivateCopy> private_copies_;
+  std::atomic<bool> fork_copies_failed_{false};  ///< To be logged when no mutex is held.
   Unfinished unfinished_;
 };
 

@@ -34,13 +34,21 @@ void Channel::let_go() noexcept {
   unreference();
 }
 
+bool Channel::add_reference() noexcept {
+  int references = references_.load(std::memory_order_relaxed);
+  while (references > 0) {
+    if (references_.compare_exchange_weak(references, references + 1)) return true;
+  }
+  return false;
+}
+
 void Channel::unreference() noexcept {
   if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
 }
 
 void Channel::close() noexcept {
   if (forked() || closed_once_.exchange(true)) return;
-  closing_.store(true, std::memory_order_seq_cst);
+  ring_->leaving.store(true, std::memory_order_seq_cst);
   ring_->wake_everybody();  // Among them threads of this handle, whose calls end with `closed`.
   finish_popped(true);
   leave_ring();
@@ -48,7 +56,7 @@ void Channel::close() noexcept {
   if (ring_->header().retired.load(std::memory_order_acquire) != 0) remove_if_retired(*ring_);
   // A thread that still waits for the lock must not get it in the name of a dead owner.
   const std::int64_t end_ns = platform::now_ns() + kCloseWaitNs;
-  while (busy_.load(std::memory_order_acquire) > 0 && platform::now_ns() < end_ns) {
+  while (ring_->busy() && platform::now_ns() < end_ns) {
     ring_->wake_everybody();
     std::this_thread::sleep_for(std::chrono::microseconds(200));
   }
@@ -60,7 +68,7 @@ void Channel::close() noexcept {
 /// the token free, exactly as after a kill.
 void Channel::leave_ring() noexcept {
   const Role role = options_.open.role;
-  if (ring_->enter(platform::now_ns() + kCloseWaitNs) != ErrorCode::ok) {
+  if (ring_->enter_to_leave(platform::now_ns() + kCloseWaitNs) != ErrorCode::ok) {
     if (acquired_.load() == released_.load()) return;
     ring_->participants.set_role(Role::kLingering);
     ring_->header().recovery_wanted.store(1, std::memory_order_relaxed);
@@ -84,14 +92,18 @@ void Channel::leave_ring() noexcept {
 }
 
 void Channel::drop_token() noexcept {
-  ring_->participants.drop();
+  if (ring_->busy()) {
+    ring_->participants.drop_unclean();
+  } else {
+    ring_->participants.drop();
+  }
   unreference();
 }
 
 RingStats Channel::stats() noexcept {
-  const bool locked = !forked() && !closed() &&
-                      ring_->enter(platform::now_ns() + 100 * platform::kMillisecond) ==
-                          ErrorCode::ok;
+  const bool locked =
+      !forked() && !closed() &&
+      ring_->enter(platform::now_ns() + 100 * platform::kMillisecond) == ErrorCode::ok;
   if (locked) {
     ring_->repair_if_anyone_is_gone();
     collect_returned(*ring_->segment, ring_->allocator);
@@ -115,7 +127,10 @@ RingStats Channel::stats() noexcept {
   stats.consumer_waits = header.consumer_waits;
   stats.reserved_bytes = header.main_mark.load(std::memory_order_relaxed) +
                          header.relief_mark.load(std::memory_order_relaxed);
-  if (locked) ring_->leave();
+  if (locked) {
+    ring_->leave();
+    ring_->wake_everybody();  // Repair or collection may have made what others wait for.
+  }
   return stats;
 }
 

@@ -17,7 +17,7 @@ constexpr std::uint32_t kMostUnsignalledReleases = 1024;
 
 }  // namespace
 
-ErrorCode Channel::pop(Deadline deadline, Message& message) noexcept {
+ErrorCode Channel::pop(Deadline& deadline, Message& message) noexcept {
   in_passing(0);
   if (redelivers()) finish_popped(false);  // The next pop finishes what this thread had.
   ErrorCode result = attempt_pop_alone(message, deadline);
@@ -169,13 +169,16 @@ ErrorCode Channel::complete_borrow(Message& message) noexcept {
 }
 
 ErrorCode Channel::drop_impossible_head() noexcept {
-  // The links of this block cannot be trusted either, so everything derived is built anew.
+  // The links of this block cannot be trusted either, so everything derived is built anew. A block
+  // that is not READY belongs to somebody: only the link to it was wrong.
   const std::uint32_t index = ring_->queue.head();
   Descriptor& descriptor = ring_->segment->descriptor(index);
   const StateWord word = descriptor.state.load(std::memory_order_relaxed);
-  descriptor.state.store(with_state(word, State::kQuarantined), std::memory_order_release);
-  ring_->header().dropped += 1;
-  ring_->header().quarantined += 1;
+  if (state_of(word) == State::kReady) {
+    descriptor.state.store(with_state(word, State::kQuarantined), std::memory_order_release);
+    ring_->header().dropped += 1;
+    ring_->header().quarantined += 1;
+  }
   ring_->recover();
   return ErrorCode::corrupt_payload;
 }
@@ -239,7 +242,8 @@ void Channel::push_returned(std::uint32_t index) noexcept {
 }
 
 void Channel::signal_space() noexcept {
-  if (!ring_->space_event.someone_waits()) [[likely]] return;
+  if (!ring_->space_event.someone_waits()) [[likely]]
+    return;
   // A full ring's producer is woken for several blocks at once; what is not signalled now is
   // signalled by a later release, an empty queue, or seen at the end of the producer's slice.
   const std::uint32_t queued = ring_->queue.size();
@@ -251,7 +255,8 @@ void Channel::signal_space() noexcept {
 }
 
 void Channel::let_go_of_one() noexcept {
-  if (released_.fetch_add(1, std::memory_order_acq_rel) + 1 == 0) [[unlikely]] drop_token();
+  if (released_.fetch_add(1, std::memory_order_acq_rel) + 1 == 0) [[unlikely]]
+    drop_token();
 }
 
 }  // namespace ipc0cp::shm

@@ -22,6 +22,9 @@ struct Channel::Request {
   /// Memory must be reserved, without the lock, before the block can be had.
   enum class Reserve { nothing, main, relief } reserve = Reserve::nothing;
 
+  std::uint64_t reserve_begin = 0;  ///< In the arena; known under the lock, not read again.
+  std::uint64_t reserve_bytes = 0;
+
   [[nodiscard]] bool must_reserve() const noexcept { return reserve != Reserve::nothing; }
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The waiting half of a channel: spinning, sleeping, the soft cap and the claim.
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <string>
 
@@ -13,8 +14,8 @@ namespace {
 
 using platform::kMillisecond;
 
-constexpr std::int64_t kWorkSliceNs = 20 * kMillisecond;   ///< While work is queued or wanted.
-constexpr std::int64_t kIdleSliceNs = 50 * kMillisecond;   ///< Otherwise.
+constexpr std::int64_t kWorkSliceNs = 20 * kMillisecond;  ///< While work is queued or wanted.
+constexpr std::int64_t kIdleSliceNs = 50 * kMillisecond;  ///< Otherwise.
 constexpr std::int64_t kSweepIntervalNs = 10 * kMillisecond;
 constexpr std::int64_t kClaimAfterNs = 20 * kMillisecond;
 constexpr std::int64_t kClaimExpiresNs = 100 * kMillisecond;
@@ -41,7 +42,7 @@ bool spin(std::int64_t budget_ns, Condition condition) noexcept {
 }  // namespace
 
 ErrorCode Channel::check_while_waiting(std::int64_t now_ns) noexcept {
-  if (closing_.load(std::memory_order_relaxed)) return ErrorCode::closed;
+  if (ring_->leaving.load(std::memory_order_relaxed)) return ErrorCode::closed;
   if (forked()) return ErrorCode::forked_handle;
   const InterruptCheck interrupted = options_.open.interrupt_check;
   if (interrupted != nullptr && interrupted()) return ErrorCode::interrupted;
@@ -52,7 +53,7 @@ ErrorCode Channel::check_while_waiting(std::int64_t now_ns) noexcept {
 
 ErrorCode Channel::push_slowly(Request& request, Deadline& deadline,
                                ErrorCode first_result) noexcept {
-  const Busy busy(busy_);
+  const Membership::Busy busy(*ring_);
   Slot& slot = ring_->participants.own_slot();
   Header& header = ring_->header();
   const std::int64_t start_ns = platform::now_ns();
@@ -81,10 +82,11 @@ ErrorCode Channel::push_slowly(Request& request, Deadline& deadline,
       result = state;
       break;
     }
-    std::int64_t left_ns = deadline.at_ns() == platform::kForever ? kWorkSliceNs
-                                                                  : deadline.at_ns() - now_ns;
+    std::int64_t left_ns =
+        deadline.at_ns() == platform::kForever ? kWorkSliceNs : deadline.at_ns() - now_ns;
     if (nobody_reads) {
-      left_ns = std::min(left_ns, nobody_since_ns + options_.consumer_wait_ns - now_ns);
+      const std::int64_t waited_ns = now_ns - nobody_since_ns;
+      left_ns = std::min(left_ns, options_.consumer_wait_ns - waited_ns);
     } else {
       nobody_since_ns = now_ns;
     }
@@ -149,11 +151,12 @@ void Channel::update_claim(std::uint64_t block_bytes, std::int64_t now_ns) noexc
   // Where views fill the main part for good, waiting again each time would only cost time.
   const std::int64_t patience_ns = served_by_relief_ ? kMillisecond : kClaimAfterNs;
   if (header.claimant != 0 || now_ns - since_ns < patience_ns) return;
-  for (std::uint32_t index = 1; index < std::min<std::uint32_t>(header.slots_end, kSlotCount); ++index) {
+  for (std::uint32_t index = 1; index < std::min<std::uint32_t>(header.slots_end, kSlotCount);
+       ++index) {
     const Slot& other = ring_->segment->slot(index);
     if (index == slot_of(self) || other.want_bytes.load(std::memory_order_relaxed) == 0) continue;
     const bool waits_still =
-        now_ns - other.want_seen_ns.load(std::memory_order_relaxed) < kClaimExpiresNs;
+        std::abs(now_ns - other.want_seen_ns.load(std::memory_order_relaxed)) < kClaimExpiresNs;
     if (waits_still && other.want_since_ns.load(std::memory_order_relaxed) < since_ns) return;
   }
   header.claimant = self;
@@ -167,7 +170,7 @@ bool Channel::must_stand_back(const Request& request) noexcept {
   if (header.claimant == ring_->participants.self()) return false;
   const Slot& slot = ring_->segment->slot(slot_of(header.claimant));
   const bool expired = slot.want_bytes.load(std::memory_order_relaxed) == 0 ||
-                       platform::now_ns() - header.claimant_seen_ns > kClaimExpiresNs;
+                       std::abs(platform::now_ns() - header.claimant_seen_ns) > kClaimExpiresNs;
   if (expired) {
     header.claimant = 0;
     return false;
@@ -194,7 +197,8 @@ void Channel::spin_for_room() noexcept {
 /// While pops are happening, what is queued stays small enough for the cache.
 void Channel::wait_for_soft_cap(std::uint64_t message_bytes, Deadline& deadline) noexcept {
   const Header& header = ring_->header();
-  if (!over_soft_cap_ || deadline.never_waits()) [[likely]] return;
+  if (!over_soft_cap_ || deadline.never_waits()) [[likely]]
+    return;
   const auto popped_so_far = [&]() noexcept {
     return header.next_sequence - header.queued.load(std::memory_order_relaxed) + 1;
   };
@@ -209,7 +213,7 @@ void Channel::wait_for_soft_cap(std::uint64_t message_bytes, Deadline& deadline)
   const std::int64_t end_ns = std::min(start_ns + kSoftCapWaitNs, deadline.at_ns());
   const std::uint32_t participants = header.producers + header.consumers;
   if (spin(spin_.nanoseconds(participants), below_cap)) return;
-  while (!closing_.load(std::memory_order_relaxed)) {
+  while (!ring_->leaving.load(std::memory_order_relaxed)) {
     const std::int64_t now_ns = platform::now_ns();
     if (now_ns >= end_ns) break;
     const std::uint32_t announced = ring_->space_event.announce();
@@ -226,20 +230,21 @@ bool Channel::spin_for_data() noexcept {
   const Header& header = ring_->header();
   const auto data = [&]() noexcept {
     return header.queued.load(std::memory_order_relaxed) != 0 ||
-           closing_.load(std::memory_order_relaxed);
+           ring_->leaving.load(std::memory_order_relaxed);
   };
   const std::uint32_t participants = header.producers + header.consumers;
   return spin(spin_.nanoseconds(participants), data);
 }
 
 ErrorCode Channel::pop_slowly(Message& message, Deadline& deadline) noexcept {
-  const Busy busy(busy_);
+  const Membership::Busy busy(*ring_);
   if (deadline.never_waits()) {
     // A poller must notice a death as well: the end of the stream may depend on it.
     if (ring_->sweep(platform::now_ns(), kSweepIntervalNs) != ErrorCode::ok) {
       return ErrorCode::corrupt_buffer;
     }
-    return attempt_pop_alone(message, deadline);
+    const ErrorCode result = attempt_pop_alone(message, deadline);
+    return result == ErrorCode::timeout ? ErrorCode::buffer_empty : result;
   }
   Slot& slot = ring_->participants.own_slot();
   Header& header = ring_->header();
@@ -291,7 +296,8 @@ void Channel::log_long_wait(const char* what) const noexcept {
                        std::to_string(geometry().total_data_bytes) + " bytes in use";
     const std::uint32_t lock_owner =
         slot_of(header.lock.load(std::memory_order_relaxed) & ~kLockWaiters);
-    for (std::uint32_t index = 1; index < std::min<std::uint32_t>(header.slots_end, kSlotCount); ++index) {
+    for (std::uint32_t index = 1; index < std::min<std::uint32_t>(header.slots_end, kSlotCount);
+         ++index) {
       const Slot& slot = ring_->segment->slot(index);
       const std::uint64_t word = slot.word.load(std::memory_order_relaxed);
       if (role_of(word) == Role::kNone) continue;

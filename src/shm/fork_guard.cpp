@@ -10,7 +10,6 @@
 #include <cstring>
 #include <mutex>
 
-#include "log_internal.hpp"
 #include "platform/fork_safe.hpp"
 #include "shm/channel.hpp"
 
@@ -66,10 +65,21 @@ void process_channels::remove(Channel& channel) noexcept {
 }
 
 void process_channels::close_all() noexcept {
-  // close() of a channel whose last loan is gone may delete nothing here: the owner's reference
-  // keeps it until `let_go`, which waits for the mutex in ~Channel.
-  const std::lock_guard guard(g_mutex);
-  for_each([](Channel& channel) { channel.close(); });
+  // Closed without the mutex: the last reference may go here, and ~Channel takes it.
+  while (true) {
+    Channel* open_channel = nullptr;
+    {
+      const std::lock_guard guard(g_mutex);
+      for_each([&](Channel& channel) {
+        if (open_channel == nullptr && !channel.closed() && channel.add_reference()) {
+          open_channel = &channel;
+        }
+      });
+    }
+    if (open_channel == nullptr) return;
+    open_channel->close();
+    open_channel->unreference();
+  }
 }
 
 void Channel::prepare_fork() noexcept {
@@ -107,16 +117,14 @@ void Channel::prepare_fork() noexcept {
     private_copies_.reserve(ranges.size());
     for (const Range& range : ranges) {
       const std::size_t bytes = range.end - range.begin;
-      void* copy =
-          mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+      void* copy = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
       if (copy == MAP_FAILED) throw std::bad_alloc();
       std::byte* address = ring_->segment->arena() + range.begin;
       std::memcpy(copy, address, bytes);
       private_copies_.push_back({address, static_cast<std::byte*>(copy), bytes});
     }
   } catch (const std::bad_alloc&) {
-    log(LogLevel::warning, "no memory to copy the views of a ring for a forked child; there they "
-                           "show whatever the ring holds later");
+    fork_copies_failed_ = true;
   }
 }
 
@@ -128,8 +136,8 @@ void Channel::finish_fork_in_parent() noexcept {
 void Channel::finish_fork_in_child() noexcept {
   ring_->participants.close_inherited();
   for (const PrivateCopy& saved : private_copies_) {
-    void* moved = mremap(saved.copy, saved.bytes, saved.bytes, MREMAP_MAYMOVE | MREMAP_FIXED,
-                         saved.address);
+    void* moved =
+        mremap(saved.copy, saved.bytes, saved.bytes, MREMAP_MAYMOVE | MREMAP_FIXED, saved.address);
     if (moved == MAP_FAILED) continue;
     if (options_.open.role == Role::kConsumer) mprotect(moved, saved.bytes, PROT_READ);
   }

@@ -36,7 +36,8 @@ inline constexpr std::uint32_t kLayoutVersion = 1;
 
 inline constexpr std::uint32_t kSlotCount = 1024;  ///< Slot 0 is never used: a lock word is not 0.
 inline constexpr std::uint32_t kNone = 0xFFFF'FFFF;  ///< "No descriptor" in every index field.
-inline constexpr std::uint32_t kQuick = 0xFFFF'FFFE;  ///< `link_previous` of a block in a quick list.
+inline constexpr std::uint32_t kQuick =
+    0xFFFF'FFFE;  ///< `link_previous` of a block in a quick list.
 inline constexpr std::uint64_t kBlockAlignment = 64;
 inline constexpr std::uint64_t kRedZoneBytes = 16;  ///< At least; the end is rounded up to 16.
 inline constexpr std::uint64_t kGranuleBytes = 64 << 10;  ///< Alignment of the parts and the marks.
@@ -162,13 +163,13 @@ static_assert(sizeof(Relaxed<std::uint64_t>) == 8 && sizeof(Relaxed<std::uint32_
 // ---- structures -----------------------------------------------------------------------------
 
 struct alignas(64) Descriptor {
-  std::atomic<StateWord> state;   ///< Truth. Stored last when a block comes into being.
-  Relaxed<std::uint64_t> offset;           ///< Truth while not FREE: from the start of the arena.
-  Relaxed<std::uint64_t> extent_bytes;     ///< Truth while not FREE. FREE: a hole, 0 for a spare.
-  Relaxed<std::uint64_t> payload_bytes;    ///< Truth.
-  Relaxed<std::uint64_t> sequence;         ///< Truth from READY on: place in the order of publishing.
-  Relaxed<std::uint32_t> metadata_bytes;   ///< Truth.
-  Relaxed<std::uint32_t> returned_next;    ///< Link of the stack of returned blocks.
+  std::atomic<StateWord> state;          ///< Truth. Stored last when a block comes into being.
+  Relaxed<std::uint64_t> offset;         ///< Truth while not FREE: from the start of the arena.
+  Relaxed<std::uint64_t> extent_bytes;   ///< Truth while not FREE. FREE: a hole, 0 for a spare.
+  Relaxed<std::uint64_t> payload_bytes;  ///< Truth.
+  Relaxed<std::uint64_t> sequence;       ///< Truth from READY on: place in the order of publishing.
+  Relaxed<std::uint32_t> metadata_bytes;    ///< Truth.
+  Relaxed<std::uint32_t> returned_next;     ///< Link of the stack of returned blocks.
   Relaxed<std::uint32_t> address_previous;  ///< Derived: neighbours in address order.
   Relaxed<std::uint32_t> address_next;
   Relaxed<std::uint32_t> link_previous;  ///< Derived: bin of a hole.
@@ -189,11 +190,11 @@ struct alignas(128) Slot {
   std::uint32_t thread_id;
   char name[16];
   // Hints, written by the owner alone.
-  std::atomic<std::uint64_t> want_bytes;     ///< What a waiting producer wants, 0: nothing.
-  std::atomic<std::int64_t> want_since_ns;   ///< When it began to.
+  std::atomic<std::uint64_t> want_bytes;       ///< What a waiting producer wants, 0: nothing.
+  std::atomic<std::int64_t> want_since_ns;     ///< When it began to.
   std::atomic<std::int64_t> blocked_since_ns;  ///< Since when a call waits, 0: none does.
-  std::atomic<std::uint64_t> messages;       ///< Pushed or popped by this incarnation.
-  std::atomic<std::int64_t> want_seen_ns;    ///< When it last said that it still waits.
+  std::atomic<std::uint64_t> messages;         ///< Pushed or popped by this incarnation.
+  std::atomic<std::int64_t> want_seen_ns;      ///< When it last said that it still waits.
   std::int64_t attached_ns;
 };
 static_assert(sizeof(Slot) == 128);
@@ -241,12 +242,13 @@ struct Header {
 
   // What one push or pop touches.
   alignas(64) std::atomic<std::uint32_t> lock;  ///< Truth.
-  Relaxed<std::uint32_t> queue_head;                     ///< Derived from here to the end of the line.
+  Relaxed<std::uint32_t> queue_head;            ///< Derived from here to the end of the line.
   Relaxed<std::uint32_t> queue_tail;
   Relaxed<std::uint32_t> spare_head;
   Relaxed<std::uint64_t> next_sequence;  ///< Truth, together with the largest sequence in use.
   Relaxed<std::uint64_t> queued_bytes;
-  Relaxed<std::uint64_t> used_bytes;  ///< Metadata and payload of all blocks of the main part in use.
+  Relaxed<std::uint64_t>
+      used_bytes;  ///< Metadata and payload of all blocks of the main part in use.
   Relaxed<std::uint32_t> live_blocks;
   Relaxed<std::uint32_t> borrowed_blocks;
   Relaxed<std::uint64_t> borrowed_bytes;
@@ -257,17 +259,17 @@ struct Header {
   alignas(64) std::atomic<std::uint32_t> queued;  ///< Derived: messages in the queue.
   std::atomic<std::uint32_t> freed;               ///< Counts blocks freed; only ever compared.
 
-  alignas(64) std::atomic<std::uint32_t> data_event;   ///< Something was published.
-  alignas(64) std::atomic<std::uint32_t> space_event;  ///< Something was returned.
+  alignas(64) std::atomic<std::uint32_t> data_event;     ///< Something was published.
+  alignas(64) std::atomic<std::uint32_t> space_event;    ///< Something was returned.
   alignas(64) std::atomic<std::uint32_t> returned_head;  ///< Stack of returned blocks, kNone-based.
 
   // Truth, rarely written.
   alignas(64) std::atomic<std::uint64_t> joined_left;
-  std::atomic<std::uint32_t> retired;  ///< The name is given up; nobody joins any more.
-  std::atomic<std::uint32_t> damaged;  ///< Sticky: blocks overlap.
+  std::atomic<std::uint32_t> retired;      ///< The name is given up; nobody joins any more.
+  std::atomic<std::uint32_t> damaged;      ///< Sticky: blocks overlap.
   std::atomic<std::uint64_t> main_mark;    ///< [0, mark) of the main part is backed by memory.
   std::atomic<std::uint64_t> relief_mark;  ///< The same for the relief block.
-  Relaxed<std::uint32_t> collecting;  ///< Stack that is being taken apart, kNone: none.
+  Relaxed<std::uint32_t> collecting;       ///< Stack that is being taken apart, kNone: none.
   Relaxed<std::uint32_t> quarantined;
   Relaxed<std::uint64_t> lost;
   Relaxed<std::uint64_t> dropped;

@@ -113,8 +113,9 @@ class Opening {
       if (error == ENOENT) return false;
       if (error == EACCES || error == EPERM) {
         throw Error(ErrorCode::permission_denied,
-                    path_ + " belongs to another user or may not be opened; ask its owner for "
-                            "mode=, or choose another name",
+                    path_ +
+                        " belongs to another user or may not be opened; ask its owner for "
+                        "mode=, or choose another name",
                     error);
       }
       if (error == ELOOP || error == EISDIR || error == ENXIO || error == ENODEV) {
@@ -185,16 +186,16 @@ class Opening {
     const std::uint64_t wanted = options_.total_data_bytes;
     if (wanted != 0 && wanted != geometry.total_data_bytes) {
       throw Error(ErrorCode::size_mismatch,
-                  quoted(options_.name) + " has total_data_bytes=" +
-                      std::to_string(geometry.total_data_bytes) + ", asked for " +
-                      std::to_string(wanted) +
+                  quoted(options_.name) +
+                      " has total_data_bytes=" + std::to_string(geometry.total_data_bytes) +
+                      ", asked for " + std::to_string(wanted) +
                       "; use the same number everywhere, or let consumers take what is there");
     }
     if (options_.max_messages != 0 && options_.max_messages != geometry.max_messages) {
       throw Error(ErrorCode::option_mismatch,
-                  quoted(options_.name) + " has max_messages=" +
-                      std::to_string(geometry.max_messages) + ", asked for " +
-                      std::to_string(options_.max_messages) +
+                  quoted(options_.name) +
+                      " has max_messages=" + std::to_string(geometry.max_messages) +
+                      ", asked for " + std::to_string(options_.max_messages) +
                       "; start the producer that names it first, or leave it out");
     }
   }
@@ -223,17 +224,17 @@ class Opening {
     membership_ = map_membership(files, geometry);
     claim_slot(files);
     Membership& ring = *membership_;
-    const ErrorCode entered = ring.enter(std::min(
-        deadline_ns_, platform::deadline_after(60 * platform::kSecond)));
+    const ErrorCode entered = enter_patiently(ring);
     if (entered != ErrorCode::ok) {
       membership_.reset();
-      throw Error(entered, entered == ErrorCode::timeout
-                               ? "time-out: " + quoted(options_.name) +
-                                     " is locked by a process that is stopped"
-                               : quoted(options_.name) +
-                                     " is damaged; end its users and remove " + path_);
+      throw Error(
+          entered,
+          entered == ErrorCode::timeout
+              ? "time-out: " + quoted(options_.name) + " is locked by a process that is stopped"
+              : quoted(options_.name) + " is damaged; end its users and remove " + path_);
     }
     if (ring.participants.predecessor_died()) ring.recover();
+    ring.participants.predecessor_is_recovered();
     ring.repair_if_anyone_is_gone();
     if (ring.header().retired.load(std::memory_order_acquire) != 0) {
       ring.leave();
@@ -254,6 +255,19 @@ class Opening {
     ring.wake_everybody();
     if (!note.empty()) log(LogLevel::warning, note);
     return Attempt::joined;
+  }
+
+  /// Takes the lock in slices, so that Ctrl-C is heard and a dead holder is seen.
+  ErrorCode enter_patiently(Membership& ring) const {
+    const std::int64_t end_ns =
+        std::min(deadline_ns_, platform::deadline_after(60 * platform::kSecond));
+    while (true) {
+      const std::int64_t now_ns = platform::now_ns();
+      const ErrorCode entered = ring.enter(std::min(end_ns, now_ns + 40 * platform::kMillisecond));
+      if (entered != ErrorCode::timeout || now_ns >= end_ns) return entered;
+      ring.sweep(now_ns, 10 * platform::kMillisecond);
+      pause("is locked by a process that is stopped");
+    }
   }
 
   /// The first producer decides the options of a ring that a consumer made.
@@ -282,7 +296,8 @@ class Opening {
       header.joined_left.store(0, std::memory_order_relaxed);
       return {};
     }
-    if (joined_of(word) == left_of(word)) return {};
+    // Nobody joined, yet messages: an earlier run that died and was resumed.
+    if (joined_of(word) == left_of(word) && joined_of(word) != 0) return {};
     const bool discard = options_.stale == Stale::discard;
     if (discard) {
       while (ring.queue.size() > 0) {
@@ -305,7 +320,8 @@ class Opening {
     }
     ring.participants.set_role(options_.role);
     (options_.role == Role::kProducer ? header.producers : header.consumers) += 1;
-    header.slots_end = std::max<std::uint32_t>(header.slots_end, slot_of(ring.participants.self()) + 1);
+    header.slots_end =
+        std::max<std::uint32_t>(header.slots_end, slot_of(ring.participants.self()) + 1);
   }
 
   /// False if somebody else was faster to take the name.
@@ -337,9 +353,8 @@ class Opening {
       fail_no_space(options_, control.size());
     }
     const bool producer = options_.role == Role::kProducer;
-    ring.segment->initialise(!producer ? 0
-                                       : kOptionsFixed | (options_.redeliver ? kOptionRedeliver
-                                                                             : 0));
+    ring.segment->initialise(
+        !producer ? 0 : kOptionsFixed | (options_.redeliver ? kOptionRedeliver : 0));
     if (options_.reserve) reserve_everything(ring, files.mapped);
     ring.recovery.run(nullptr);
     claim_slot(files);

@@ -20,9 +20,9 @@ constexpr std::int64_t kLastSliceNs = 16 * platform::kMillisecond;
 
 bool Lock::try_take(std::uint32_t flags) noexcept {
   std::uint32_t word = word_.load(std::memory_order_relaxed);
-  return word == 0 && word_.compare_exchange_strong(word, participants_.self() | flags,
-                                                    std::memory_order_acquire,
-                                                    std::memory_order_relaxed);
+  return word == 0 &&
+         word_.compare_exchange_strong(word, participants_.self() | flags,
+                                       std::memory_order_acquire, std::memory_order_relaxed);
 }
 
 Lock::Outcome Lock::acquire_slowly(std::int64_t deadline_ns) noexcept {

@@ -30,8 +30,8 @@ class Lock {
   /// One attempt; fails if anybody, also another thread of this handle, holds it.
   bool try_acquire() noexcept {
     std::uint32_t expected = 0;
-    return word_.compare_exchange_strong(expected, participants_.self(),
-                                         std::memory_order_acquire, std::memory_order_relaxed);
+    return word_.compare_exchange_strong(expected, participants_.self(), std::memory_order_acquire,
+                                         std::memory_order_relaxed);
   }
   /// Waits until `deadline_ns`; a dead owner is replaced within one slice.
   Outcome acquire(std::int64_t deadline_ns) noexcept {

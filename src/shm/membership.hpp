@@ -26,8 +26,17 @@ class Membership {
   Membership(std::string name, std::unique_ptr<Segment> segment);
 
   /// Takes the lock, repairing the ring first if its holder died.
-  /// @return ok, timeout, or corrupt_buffer (then without the lock).
+  /// @return ok, timeout, closed (somebody left meanwhile), or corrupt_buffer; without the lock
+  ///   unless ok.
   ErrorCode enter(std::int64_t deadline_ns) noexcept {
+    const ErrorCode entered = enter_to_leave(deadline_ns);
+    if (entered != ErrorCode::ok || !leaving.load(std::memory_order_relaxed)) return entered;
+    leave();
+    return ErrorCode::closed;
+  }
+  /// The same for the one call that may still have the lock after `leaving` was set.
+  ErrorCode enter_to_leave(std::int64_t deadline_ns) noexcept {
+    const Busy busy(*this);
     const Lock::Outcome outcome = lock.acquire(deadline_ns);
     if (outcome == Lock::Outcome::acquired) [[likely]] {
       return header().damaged.load(std::memory_order_relaxed) == 0 && !segment->strayed()
@@ -39,8 +48,10 @@ class Membership {
   /// Gives the lock back; corrupt_buffer if it was not ours any more.
   ErrorCode leave() noexcept {
     const bool report = report_pending_;
-    if (!lock.release()) [[unlikely]] return ErrorCode::corrupt_buffer;
-    if (report) [[unlikely]] log_report();
+    if (!lock.release()) [[unlikely]]
+      return ErrorCode::corrupt_buffer;
+    if (report) [[unlikely]]
+      log_report();
     return ErrorCode::ok;
   }
 
@@ -53,6 +64,23 @@ class Membership {
   void repair_if_anyone_is_gone() noexcept;
   /// Wakes every sleeper of both directions.
   void wake_everybody() noexcept;
+
+  /// Counts a thread that may wait for the lock: the token must not go while one does.
+  class Busy {
+   public:
+    explicit Busy(Membership& ring) noexcept : count_(ring.busy_) { ++count_; }
+    ~Busy() { --count_; }
+    Busy(const Busy&) = delete;
+    Busy& operator=(const Busy&) = delete;
+
+   private:
+    std::atomic<int>& count_;
+  };
+  /// Whether any thread of this handle waits for the lock or has it.
+  [[nodiscard]] bool busy() const noexcept {
+    const Owner holder = header().lock.load(std::memory_order_relaxed) & ~kLockWaiters;
+    return busy_.load(std::memory_order_acquire) > 0 || holder == participants.self();
+  }
 
   [[nodiscard]] Header& header() const noexcept { return segment->header(); }
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
@@ -75,11 +103,13 @@ class Membership {
   Lock lock;
   Event data_event;
   Event space_event;
+  std::atomic<bool> leaving{false};  ///< This handle is being closed.
 
  private:
   RecoveryReport report_;        ///< Guarded by the ring's lock until it is logged.
   bool report_pending_ = false;  ///< Likewise.
-  std::uint32_t sweeps_ = 0;
+  std::atomic<std::uint32_t> sweeps_{0};
+  std::atomic<int> busy_{0};
 };
 
 }  // namespace ipc0cp::shm

@@ -89,11 +89,14 @@ void Participants::drop() noexcept {
   if (!token_file_.is_open()) return;
   if (self_ != 0) {
     const Role role = role_of(own_slot().word.load(std::memory_order_acquire));
-    // These two own nothing any more; a slot left clean spares its next owner a recovery.
-    if (role == Role::kAttaching || role == Role::kLingering) set_role(Role::kNone);
+    // Nothing is owned any more; a slot left clean spares its next owner a recovery.
+    const bool clean = role == Role::kLingering || (role == Role::kAttaching && !predecessor_died_);
+    if (clean) set_role(Role::kNone);
   }
   drop_files();
 }
+
+void Participants::drop_unclean() noexcept { drop_files(); }
 
 void Participants::drop_files() noexcept {
   // Token first: closing the probe file cannot matter to anybody.
@@ -133,7 +136,9 @@ void Participants::void_if_certainly_gone(std::uint32_t index,
   if (!platform::certainly_gone(other, identity_, compare_start_time)) return;
   std::uint32_t incarnation = (incarnation_of_slot(word) + 1) & kIncarnationMask;
   if (incarnation == 0) incarnation = 1;
-  slot.word.compare_exchange_strong(word, make_slot_word(incarnation, role_of(word)),
+  // Wanted first: a slot without a role is never swept, so its blocks would be forgotten.
+  segment_.header().recovery_wanted.store(1, std::memory_order_release);
+  slot.word.compare_exchange_strong(word, make_slot_word(incarnation, Role::kNone),
                                     std::memory_order_acq_rel);
 }
 

@@ -36,6 +36,7 @@ class Participants {
 
   /// Whether the incarnation that held our slot before us left without closing.
   [[nodiscard]] bool predecessor_died() const noexcept { return predecessor_died_; }
+  void predecessor_is_recovered() noexcept { predecessor_died_ = false; }
   [[nodiscard]] Owner self() const noexcept { return self_; }
   [[nodiscard]] Slot& own_slot() const noexcept { return segment_.slot(slot_of(self_)); }
 
@@ -44,6 +45,8 @@ class Participants {
   /// Gives token and claim back: from here on we are dead. A role that is still held is left to
   /// the others' recovery, as after a kill. Idempotent.
   void drop() noexcept;
+  /// The same as a kill would do it: whatever we still own is for the others to recover.
+  void drop_unclean() noexcept;
   /// In a forked child: closes our copies of the descriptors; the parent keeps its locks.
   void close_inherited() noexcept { drop_files(); }
 

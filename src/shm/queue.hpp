@@ -14,8 +14,7 @@ namespace ipc0cp::shm {
 /// without it. The links are derived state; order and membership follow from the descriptors.
 class Queue {
  public:
-  explicit Queue(const Segment& segment) noexcept
-      : segment_(segment), header_(segment.header()) {}
+  explicit Queue(const Segment& segment) noexcept : segment_(segment), header_(segment.header()) {}
 
   [[nodiscard]] std::uint32_t head() const noexcept { return header_.queue_head; }
   [[nodiscard]] std::uint32_t size() const noexcept {

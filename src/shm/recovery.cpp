@@ -149,8 +149,7 @@ void Recovery::settle_block(std::uint32_t index, RecoveryReport& report) noexcep
 
 void Recovery::settle_borrowed(std::uint32_t index, StateWord word,
                                RecoveryReport& report) noexcept {
-  const bool redeliver =
-      (header_.options.load(std::memory_order_relaxed) & kOptionRedeliver) != 0;
+  const bool redeliver = (header_.options.load(std::memory_order_relaxed) & kOptionRedeliver) != 0;
   if (!redeliver) {
     free_and_count(index, Counter::lost);
     ++report.lost_messages;

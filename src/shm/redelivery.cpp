@@ -13,17 +13,14 @@ namespace ipc0cp::shm {
 
 void Channel::finish(Message& message) noexcept {
   if (forked() || message.descriptor_plus_1_ == 0 || !redelivers()) return;
-  settle(unfinished_.finish(message.descriptor_plus_1_ - 1, message.word_,
-                            [this](std::uint32_t index, StateWord word) {
-                              return keep(index, word);
-                            }));
+  settle(unfinished_.finish(
+      message.descriptor_plus_1_ - 1, message.word_,
+      [this](std::uint32_t index, StateWord word) { return keep(index, word); }));
 }
 
 void Channel::finish_popped(bool of_any_thread) noexcept {
   if (forked() || !redelivers()) return;
-  const auto keep_block = [this](std::uint32_t index, StateWord word) {
-    return keep(index, word);
-  };
+  const auto keep_block = [this](std::uint32_t index, StateWord word) { return keep(index, word); };
   while (true) {
     const Unfinished::Verdict verdict = unfinished_.finish_next(of_any_thread, keep_block);
     if (verdict.fate == Unfinished::Fate::stays) return;
@@ -46,9 +43,8 @@ StateWord Channel::keep(std::uint32_t index, StateWord word) noexcept {
   StateWord expected = word;
   const StateWord kept = with_state(word, State::kKept);
   Descriptor& descriptor = ring_->segment->descriptor(index);
-  return descriptor.state.compare_exchange_strong(expected, kept, std::memory_order_acq_rel)
-             ? kept
-             : word;
+  return descriptor.state.compare_exchange_strong(expected, kept, std::memory_order_acq_rel) ? kept
+                                                                                             : word;
 }
 
 void Channel::settle(const Unfinished::Verdict& verdict) noexcept {
@@ -108,8 +104,7 @@ void Channel::log_poison(std::uint64_t id, std::uint32_t deliveries) const noexc
 /// Under the lock: whether a message may still come back from another consumer.
 bool Channel::others_hold_messages() const noexcept {
   for (std::uint32_t index = 0; index < geometry().descriptor_count; ++index) {
-    const StateWord word =
-        ring_->segment->descriptor(index).state.load(std::memory_order_relaxed);
+    const StateWord word = ring_->segment->descriptor(index).state.load(std::memory_order_relaxed);
     if (state_of(word) == State::kBorrowed && owner_of(word) != ring_->participants.self()) {
       return true;
     }

@@ -49,10 +49,12 @@ ErrorCode Channel::begin_growth(Request& request) noexcept {
   descriptor.metadata_bytes = 0;
   descriptor.returned_next = kNone;
   const StateWord before = descriptor.state.load(std::memory_order_relaxed);
-  request.word = make_state(State::kLoaned, ring_->participants.self(), 0,
-                            generation_of(before) + 1);
+  request.word =
+      make_state(State::kLoaned, ring_->participants.self(), 0, generation_of(before) + 1);
   request.descriptor = index;
   request.reserve = Request::Reserve::main;
+  request.reserve_begin = mark;
+  request.reserve_bytes = bytes;
   descriptor.state.store(request.word, std::memory_order_release);
   header.growing = index;
   header.live_blocks += 1;
@@ -72,7 +74,10 @@ ErrorCode Channel::take_relief(Request& request) noexcept {
   if (commit_loan(request, index) != ErrorCode::ok) return ErrorCode::corrupt_buffer;
   const std::uint64_t mark = ring_->header().relief_mark.load(std::memory_order_relaxed);
   if (mark >= request.block_bytes) return ErrorCode::ok;
+  if (mark % kGranuleBytes != 0) return ErrorCode::corrupt_buffer;
   request.reserve = Request::Reserve::relief;
+  request.reserve_begin = geometry().main_bytes + mark;
+  request.reserve_bytes = round_up(request.block_bytes) - mark;
   return ErrorCode::buffer_full;
 }
 
@@ -104,12 +109,8 @@ void Channel::give_up_reservation(Request& request) noexcept {
 ErrorCode Channel::reserve_and_attempt(Request& request, Deadline& deadline) noexcept {
   const bool relief = request.reserve == Request::Reserve::relief;
   request.reserve = Request::Reserve::nothing;
-  const BlockFields fields = ring_->segment->read_fields(request.descriptor);
-  const std::uint64_t begin =
-      relief ? ring_->header().relief_mark.load(std::memory_order_relaxed) : 0;
-  const std::uint64_t wanted =
-      relief ? round_up(request.block_bytes) - begin : fields.extent_bytes;
-  const std::uint64_t got = reserve_memory(fields.offset + begin, wanted);
+  const std::uint64_t wanted = request.reserve_bytes;
+  const std::uint64_t got = reserve_memory(request.reserve_begin, wanted);
   // The block is ours alone; the lock is waited for even by a call that does not wait for room.
   Deadline patience(std::max(deadline.timeout_ns(), 10 * platform::kSecond));
   const ErrorCode entered = enter(patience);
@@ -122,7 +123,8 @@ ErrorCode Channel::reserve_and_attempt(Request& request, Deadline& deadline) noe
   ErrorCode result = ErrorCode::corrupt_buffer;
   if (descriptor.state.load(std::memory_order_relaxed) == request.word) {
     std::atomic<std::uint64_t>& mark = relief ? header.relief_mark : header.main_mark;
-    mark.store((relief ? begin : fields.offset) + got, std::memory_order_release);
+    const std::uint64_t part_begin = relief ? geometry().main_bytes : 0;
+    mark.store(request.reserve_begin - part_begin + got, std::memory_order_release);
     if (relief && got == wanted) {
       complete_taken(request);
       served_by_relief_ = true;

@@ -30,9 +30,8 @@ Geometry Geometry::of(std::uint64_t total_data_bytes, std::uint32_t max_messages
   geometry.relief_bytes = round_up(total_data_bytes + 4096, kGranuleBytes);
   geometry.slots_offset = 4096;
   geometry.descriptors_offset = geometry.slots_offset + kSlotCount * sizeof(Slot);
-  geometry.arena_offset =
-      round_up(geometry.descriptors_offset + geometry.descriptor_count * sizeof(Descriptor),
-               kGranuleBytes);
+  geometry.arena_offset = round_up(
+      geometry.descriptors_offset + geometry.descriptor_count * sizeof(Descriptor), kGranuleBytes);
   geometry.file_bytes = geometry.arena_offset + geometry.arena_bytes();
   return geometry;
 }

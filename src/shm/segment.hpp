@@ -77,7 +77,8 @@ class Segment {
   }
   /// An index outside the table gives a private descriptor and sets `strayed()`.
   [[nodiscard]] Descriptor& descriptor(std::uint32_t index) const noexcept {
-    if (index < geometry_.descriptor_count) [[likely]] return descriptors_[index];
+    if (index < geometry_.descriptor_count) [[likely]]
+      return descriptors_[index];
     return stray_descriptor();
   }
   [[nodiscard]] std::byte* arena() const noexcept { return arena_.data(); }
@@ -85,9 +86,7 @@ class Segment {
   [[nodiscard]] const platform::Mapping& control_mapping() const noexcept { return control_; }
 
   /// Whether an index out of range was ever met: the ring is damaged.
-  [[nodiscard]] bool strayed() const noexcept {
-    return strayed_.load(std::memory_order_relaxed);
-  }
+  [[nodiscard]] bool strayed() const noexcept { return strayed_.load(std::memory_order_relaxed); }
 
   /// Whether a block that claims to be in use lies where it may. `mark_checked`: also below the
   /// reservation mark, above which a read could be SIGBUS.
@@ -121,7 +120,7 @@ inline BlockFields Segment::read_fields(std::uint32_t index) const noexcept {
 }
 
 inline bool Segment::plausible(std::uint32_t index, const BlockFields& fields,
-                        bool mark_checked) const noexcept {
+                               bool mark_checked) const noexcept {
   const bool relief = index == geometry_.relief_descriptor();
   const std::uint64_t begin = relief ? geometry_.main_bytes : 0;
   const std::uint64_t size = relief ? geometry_.relief_bytes : geometry_.main_bytes;

@@ -15,8 +15,7 @@ bool Unfinished::add(std::uint32_t descriptor, StateWord word, bool viewed) noex
   }
 }
 
-Unfinished::Verdict Unfinished::let_go(std::uint32_t descriptor,
-                                       StateWord borrowed_word) noexcept {
+Unfinished::Verdict Unfinished::let_go(std::uint32_t descriptor, StateWord borrowed_word) noexcept {
   const std::lock_guard guard(mutex_);
   for (std::size_t index = 0; index < entries_.size(); ++index) {
     Entry& entry = entries_[index];

@@ -30,10 +30,12 @@ class Event {
   void sleep(std::uint32_t announced, std::int64_t wait_ns) noexcept;
 
   void wake_one() noexcept {
-    if (someone_waits()) [[unlikely]] signal(1);
+    if (someone_waits()) [[unlikely]]
+      signal(1);
   }
   void wake_all() noexcept {
-    if (someone_waits()) [[unlikely]] signal(kEverybody);
+    if (someone_waits()) [[unlikely]]
+      signal(kEverybody);
   }
   [[nodiscard]] bool someone_waits() const noexcept;
 
