@@ -21,8 +21,8 @@ install(FILES
   ${package_build_directory}/ipc0cpConfigVersion.cmake
   DESTINATION ${package_directory})
 
-# `cmake --install --prefix` may move everything, so paths start where the file itself lies; absolute
-# directories, which some distributions set, stay as they are.
+# `cmake --install --prefix` may move everything, so paths start where the file itself lies;
+# absolute directories, which some distributions set, stay as they are.
 file(RELATIVE_PATH prefix_from_file
   ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
 set(pkg_config_prefix "\${pcfiledir}/${prefix_from_file}")
