@@ -175,9 +175,8 @@ Dtype parse_dtype(std::string_view text, ErrorCode error) {
 }
 
 std::string parse_transparency(std::string_view text, ErrorCode error) {
-  const Refusal refuse{error};
-  return transparency_of(member(parse("{\"t\":" + std::string(text) + '}', refuse), "t", refuse),
-                         refuse);
+  check_json(text, {.error = error, .what = "transparency", .max_levels = 2});
+  return transparency_of(Json::parse(text.begin(), text.end()), Refusal{error});
 }
 
 }  // namespace ipc0cp::codec

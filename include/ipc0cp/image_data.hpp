@@ -23,9 +23,10 @@ struct ImageLayout;
 struct ImageOptions {
   /// 4: RGB, YCbCr, LAB, HSV, LA, La, PA in cells of 4 bytes; 1: mode "1" as bytes; 0: packed.
   std::size_t pixel_bytes = 0;
-  std::string palette_mode;        ///< "RGB" or "RGBA"; empty: no palette.
-  std::vector<std::byte> palette;  ///< Entry by entry.
-  std::string transparency;  ///< JSON as docs/object_format.md, section 7, has it; empty: none.
+  std::string palette_mode = {};        ///< "RGB" or "RGBA"; empty: no palette.
+  std::vector<std::byte> palette = {};  ///< Entry by entry.
+  std::string transparency =
+      {};  ///< JSON as docs/object_format.md, section 7, has it; empty: none.
 };
 
 /// An image: rows from top to bottom without gaps, in one of Pillow's modes; or a PNG or JPEG file.
