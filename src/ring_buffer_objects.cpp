@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The consumer's pop of objects: pop_raw plus the codec.
+#include <exception>
 #include <optional>
+#include <span>
 #include <utility>
 
 #include "codec.hpp"
@@ -35,6 +37,28 @@ std::optional<RingBufferObject> SharedRingBufferConsumer::pop(Timeout timeout) {
 
 std::optional<RingBufferObject> SharedRingBufferConsumer::try_pop() {
   return to_object(try_pop_raw());
+}
+
+std::vector<RingBufferObject> SharedRingBufferConsumer::pop_many(std::size_t most,
+                                                                 Timeout timeout) {
+  std::vector<Message> messages = pop_many_raw(most, timeout);
+  std::vector<RingBufferObject> objects;
+  objects.reserve(messages.size());
+  for (std::size_t index = 0; index < messages.size(); ++index) {
+    try {
+      objects.push_back(*to_object(std::move(messages[index])));
+    } catch (...) {
+      // What was taken must not be lost to another message's damage.
+      const std::span<Message> rest = std::span(messages).subspan(index + 1);
+      if (objects.empty()) {
+        stash(nullptr, rest);
+        throw;
+      }
+      stash(std::current_exception(), rest);
+      break;
+    }
+  }
+  return objects;
 }
 
 void RingBufferObject::throw_wrong_type(std::string_view wanted) const {

@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <span>
@@ -17,6 +18,7 @@
 #include <string_view>
 #include <vector>
 
+#include "ipc0cp/array_loan.hpp"
 #include "ipc0cp/error.hpp"
 #include "ipc0cp/export.hpp"
 #include "ipc0cp/limits.hpp"
@@ -27,6 +29,16 @@
 #include "ipc0cp/type_registry.hpp"
 
 namespace ipc0cp {
+
+namespace shm {
+class Deadline;
+}  // namespace shm
+
+/// A message as the caller encoded it.
+struct RawMessage {
+  std::string_view metadata_json;  ///< One JSON object in UTF-8; empty: a `bytes` message.
+  std::span<const std::byte> payload;
+};
 
 /// What to do with messages left behind by producers that died (contract: "Reruns").
 enum class Stale : std::uint8_t { resume, discard };
@@ -122,9 +134,26 @@ class IPC0CP_EXPORT SharedRingBufferProducer {
   /// @throws Error message_too_large, no_consumers, no_space, closed, forked_handle,
   ///   corrupt_buffer, interrupted.
   bool push(const SerializableObject& object, Timeout timeout = Timeout::forever());
+  /// Lends memory for an array of `shape` in C order, to be filled in place.
+  /// @tparam T an arithmetic type with a NumPy dtype.
+  /// @throws Error invalid_argument if the shape has too many elements, else as `loan`.
+  template <class T>
+  ArrayLoan<T> loan_array(std::vector<std::size_t> shape, Timeout timeout = Timeout::forever()) {
+    std::string metadata = detail::array_metadata(detail::dtype_of<T>(), shape);
+    const std::size_t bytes = detail::array_bytes(shape, sizeof(T));
+    Loan memory = loan(bytes, timeout, metadata.size());
+    return ArrayLoan<T>(std::move(memory), std::move(shape), std::move(metadata));
+  }
   /// The same for an encoding made by the caller. `metadata_json`: one JSON object in UTF-8.
   bool push_raw(std::string_view metadata_json, std::span<const std::byte> payload,
                 Timeout timeout = Timeout::forever());
+  /// Pushes many messages, small ones under one lock hold and one wake.
+  /// @return how many were queued: all, or fewer if there was no room in time.
+  /// @throws Error as `push`; what was queued before the failing one stays queued.
+  std::size_t push_many(std::span<const SerializableObject* const> objects,
+                        Timeout timeout = Timeout::forever());
+  std::size_t push_many_raw(std::span<const RawMessage> messages,
+                            Timeout timeout = Timeout::forever());
   /// Never waits.
   bool try_push(const SerializableObject& object);
   bool try_push_raw(std::string_view metadata_json, std::span<const std::byte> payload);
@@ -146,6 +175,9 @@ class IPC0CP_EXPORT SharedRingBufferProducer {
   [[nodiscard]] shm::Channel& channel() const noexcept { return *channel_; }
 
  private:
+  bool push_object(const SerializableObject& object, shm::Deadline& deadline);
+  std::size_t push_batch(std::span<const RawMessage> messages, shm::Deadline& deadline);
+
   shm::Channel* channel_ = nullptr;
   ProducerOptions options_;
 };
@@ -170,6 +202,12 @@ class IPC0CP_EXPORT SharedRingBufferConsumer {
   std::optional<RingBufferObject> pop(Timeout timeout = Timeout::forever());
   /// The same without decoding.
   std::optional<Message> pop_raw(Timeout timeout = Timeout::forever());
+  /// Waits for one message like `pop`, then takes what else is queued, up to `most`; large messages
+  /// come alone. Empty at end of stream. If one of them cannot be decoded, those before it are
+  /// returned, the next pop throws, and those behind it follow.
+  /// @throws Error invalid_argument if `most` is 0, else as `pop`.
+  std::vector<RingBufferObject> pop_many(std::size_t most, Timeout timeout = Timeout::forever());
+  std::vector<Message> pop_many_raw(std::size_t most, Timeout timeout = Timeout::forever());
   /// Redelivery: finishes what this thread popped last, as its next pop would. Else without effect.
   void done() noexcept;
   /// Redelivery: gives what this thread popped last back to the queue, for anybody.
@@ -188,11 +226,19 @@ class IPC0CP_EXPORT SharedRingBufferConsumer {
   [[nodiscard]] shm::Channel& channel() const noexcept { return *channel_; }
 
  private:
+  struct Stash;
+  [[nodiscard]] shm::Channel& attached() const;
+  bool take_stashed(Message& message);
+  void stash(std::exception_ptr error, std::span<Message> rest);
+  [[noreturn]] void fail_pop(ErrorCode result) const;
+
   std::string name_;
   std::size_t total_data_bytes_ = 0;
   shm::Channel* channel_ = nullptr;
   ConsumerOptions options_;
   bool closed_before_attach_ = false;
+  /// What a pop_many had taken from the ring when one of its messages could not be decoded.
+  std::unique_ptr<Stash> stash_;
 };
 
 /// Ends every blocked call of this process with `closed` and closes all its handles; for exit

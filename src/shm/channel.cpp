@@ -96,13 +96,7 @@ ErrorCode Channel::push(std::string_view metadata, std::span<const std::byte> pa
     if (published != ErrorCode::ok) abandon(loan);
     return published == ErrorCode::timeout ? ErrorCode::buffer_full : published;
   }
-  Request request;
-  request.plan = {payload.size(), metadata.size()};
-  request.block_bytes = request.plan.block_bytes();
-  request.message_bytes = payload.size() + metadata.size();
-  static constexpr std::byte kEmpty{};
-  request.inline_payload = payload.empty() ? &kEmpty : payload.data();
-  request.inline_metadata = metadata;
+  Request request = inline_request(metadata, payload);
   if (request.message_bytes > geometry().total_data_bytes) return ErrorCode::message_too_large;
   in_passing(0);
   wait_for_soft_cap(request.message_bytes, deadline);
@@ -115,6 +109,18 @@ ErrorCode Channel::push(std::string_view metadata, std::span<const std::byte> pa
   if (result != ErrorCode::ok) result = push_slowly(request, deadline, result);
   if (result == ErrorCode::ok) ring_->data_event.wake_one();
   return result;
+}
+
+Channel::Request Channel::inline_request(std::string_view metadata,
+                                         std::span<const std::byte> payload) const noexcept {
+  static constexpr std::byte kEmpty{};
+  Request request;
+  request.plan = {payload.size(), metadata.size()};
+  request.block_bytes = request.plan.block_bytes();
+  request.message_bytes = payload.size() + metadata.size();
+  request.inline_payload = payload.empty() ? &kEmpty : payload.data();
+  request.inline_metadata = metadata;
+  return request;
 }
 
 ErrorCode Channel::loan(std::uint64_t payload_bytes, std::uint64_t metadata_capacity,

@@ -71,7 +71,13 @@ class Channel {
   ErrorCode publish(Loan& loan, std::string_view metadata, Deadline& deadline) noexcept;
   void abandon(Loan& loan) noexcept;
 
+  /// `pushed` counts what was queued, also when the call fails.
+  ErrorCode push_many(std::span<const RawMessage> messages, Deadline& deadline,
+                      std::size_t& pushed) noexcept;
+
   // ---- consumers ----
+  /// Appends 1..`most` messages, for which `messages` must have capacity.
+  ErrorCode pop_many(std::size_t most, Deadline& deadline, std::vector<Message>& messages) noexcept;
   ErrorCode pop(Deadline& deadline, Message& message) noexcept;
   static void release(Message& message) noexcept;
   // Redelivery; all of these do nothing on a ring without it (redelivery.cpp).
@@ -129,7 +135,10 @@ class Channel {
   // channel.cpp
   ErrorCode enter(Deadline& deadline) noexcept;
   ErrorCode enter_slowly(Deadline& deadline) noexcept;
+  [[nodiscard]] Request inline_request(std::string_view metadata,
+                                       std::span<const std::byte> payload) const noexcept;
   ErrorCode attempt_push(Request& request) noexcept;
+  [[nodiscard]] bool next_is_small() const noexcept;
   void complete_taken(const Request& request) noexcept;
   ErrorCode take_block(Request& request) noexcept;
   ErrorCode take_from_main(Request& request) noexcept;

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// ArrayLoan: a block of the ring lent as an array, to be filled in place.
+#pragma once
+
+#include <cstddef>
+#include <limits>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "ipc0cp/error.hpp"
+#include "ipc0cp/message.hpp"
+#include "ipc0cp/numpy_array.hpp"
+
+namespace ipc0cp {
+
+namespace detail {
+
+inline std::string array_metadata(std::string_view dtype, std::span<const std::size_t> shape) {
+  std::string text = R"({"type":"ndarray","version":"1.0","dtype":")";
+  text.append(dtype).append(R"(","shape":[)");
+  for (std::size_t index = 0; index < shape.size(); ++index) {
+    if (index > 0) text += ',';
+    text += std::to_string(shape[index]);
+  }
+  return text + "]}";
+}
+
+/// Bytes of an array. @throws Error (invalid_argument) if they do not fit a size.
+inline std::size_t array_bytes(std::span<const std::size_t> shape, std::size_t item_bytes) {
+  std::size_t bytes = item_bytes;
+  for (const std::size_t extent : shape) {
+    if (extent != 0 && bytes > std::numeric_limits<std::size_t>::max() / extent) {
+      throw Error(ErrorCode::invalid_argument, "the shape has too many elements for any memory");
+    }
+    bytes *= extent;
+  }
+  return bytes;
+}
+
+}  // namespace detail
+
+/// A Loan that knows its element type and shape. One thread at a time; its destructor abandons.
+template <class T>
+class ArrayLoan {
+  static_assert(!detail::dtype_of<T>().empty(), "T must be an arithmetic type that NumPy knows");
+
+ public:
+  ArrayLoan(Loan loan, std::vector<std::size_t> shape, std::string metadata) noexcept
+      : loan_(std::move(loan)), shape_(std::move(shape)), metadata_(std::move(metadata)) {}
+
+  /// The elements in C order, not initialised. Empty once published or abandoned.
+  [[nodiscard]] std::span<T> values() const noexcept {
+    return {reinterpret_cast<T*>(loan_.bytes().data()), loan_.bytes().size() / sizeof(T)};
+  }
+  [[nodiscard]] std::span<const std::size_t> shape() const noexcept { return shape_; }
+
+  /// As Loan::publish; the message arrives as an array.
+  bool publish(Timeout timeout = Timeout::forever()) { return loan_.publish(metadata_, timeout); }
+  void abandon() noexcept { loan_.abandon(); }
+
+ private:
+  Loan loan_;
+  std::vector<std::size_t> shape_;
+  std::string metadata_;
+};
+
+}  // namespace ipc0cp
