@@ -62,7 +62,7 @@ def tidy_one(source: Path, key: str) -> bool:
     result = subprocess.run(["clang-tidy", "-p", BUILD, "--quiet", source],
                             capture_output=True, text=True)
     if result.returncode != 0:
-        print(result.stdout + result.stderr)
+        print(result.stdout or result.stderr)
         return False
     stamp.touch()
     return True
