@@ -357,6 +357,10 @@ void SharedRingBufferConsumer::requeue() noexcept {
   if (channel_ != nullptr) channel_->requeue_latest();
 }
 
+void SharedRingBufferConsumer::count_damaged() noexcept {
+  if (channel_ != nullptr) channel_->count_damaged();
+}
+
 void SharedRingBufferConsumer::close() noexcept {
   closed_before_attach_ = true;
   if (channel_ != nullptr) channel_->close();

@@ -12,8 +12,7 @@
 namespace ipc0cp {
 namespace {
 
-std::optional<RingBufferObject> to_object(std::optional<Message> message) {
-  if (!message) return std::nullopt;
+RingBufferObject decode_message(std::optional<Message> message) {
   RingBufferObject object;
   object.id = message->id();
   object.deliveries = message->deliveries();
@@ -29,14 +28,25 @@ std::optional<RingBufferObject> to_object(std::optional<Message> message) {
   return object;
 }
 
+std::optional<RingBufferObject> to_object(SharedRingBufferConsumer& consumer,
+                                          std::optional<Message> message) {
+  if (!message) return std::nullopt;
+  try {
+    return decode_message(std::move(message));
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::corrupt_payload) consumer.count_damaged();
+    throw;
+  }
+}
+
 }  // namespace
 
 std::optional<RingBufferObject> SharedRingBufferConsumer::pop(Timeout timeout) {
-  return to_object(pop_raw(timeout));
+  return to_object(*this, pop_raw(timeout));
 }
 
 std::optional<RingBufferObject> SharedRingBufferConsumer::try_pop() {
-  return to_object(try_pop_raw());
+  return to_object(*this, try_pop_raw());
 }
 
 std::vector<RingBufferObject> SharedRingBufferConsumer::pop_many(std::size_t most,
@@ -46,7 +56,7 @@ std::vector<RingBufferObject> SharedRingBufferConsumer::pop_many(std::size_t mos
   objects.reserve(messages.size());
   for (std::size_t index = 0; index < messages.size(); ++index) {
     try {
-      objects.push_back(*to_object(std::move(messages[index])));
+      objects.push_back(*to_object(*this, std::move(messages[index])));
     } catch (...) {
       // What was taken must not be lost to another message's damage.
       const std::span<Message> rest = std::span(messages).subspan(index + 1);

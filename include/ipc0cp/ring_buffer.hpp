@@ -216,6 +216,9 @@ class IPC0CP_EXPORT SharedRingBufferConsumer {
   std::optional<RingBufferObject> try_pop();
   std::optional<Message> try_pop_raw();
 
+  /// Counts a popped message as dropped, because a decoder of the caller's could not read it.
+  void count_damaged() noexcept;
+
   /// Leaves the ring. Waits at most 1 s; other threads' calls end with `closed`. Idempotent.
   void close() noexcept;
   [[nodiscard]] bool closed() const noexcept;

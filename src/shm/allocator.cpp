@@ -43,8 +43,11 @@ std::uint32_t Allocator::cut_from_hole(std::uint64_t block_bytes) noexcept {
   const std::uint32_t hole_index = find_hole(block_bytes);
   if (hole_index == kNone) return kNone;
   Descriptor& hole = segment_.descriptor(hole_index);
-  const std::uint32_t index = hole.extent_bytes > block_bytes ? take_spare() : kNone;
+  const bool splits = hole.extent_bytes > block_bytes;
+  const std::uint32_t index = splits ? take_spare() : kNone;
   if (index == kNone) {
+    // Blocks that only wait in the quick lists must not cost others a whole hole.
+    if (splits && empty_quick_lists()) return cut_from_hole(block_bytes);
     remove_from_bin(hole_index);
     return hole_index;
   }

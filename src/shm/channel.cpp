@@ -33,9 +33,10 @@ ErrorCode Channel::enter(Deadline& deadline) noexcept {
     const ErrorCode entered = enter_slowly(deadline);
     if (entered != ErrorCode::ok) return entered;
   }
-  if (ring_->leaving.load(std::memory_order_relaxed)) [[unlikely]] {
+  const ErrorCode refusal = ring_->refusal.load(std::memory_order_relaxed);
+  if (refusal != ErrorCode::ok) [[unlikely]] {
     ring_->leave();
-    return ErrorCode::closed;
+    return refusal;
   }
   const bool damaged =
       ring_->header().damaged.load(std::memory_order_relaxed) != 0 || ring_->segment->strayed();
@@ -48,7 +49,8 @@ ErrorCode Channel::enter(Deadline& deadline) noexcept {
 }
 
 ErrorCode Channel::enter_slowly(Deadline& deadline) noexcept {
-  if (ring_->leaving.load(std::memory_order_relaxed)) return ErrorCode::closed;
+  const ErrorCode refusal = ring_->refusal.load(std::memory_order_relaxed);
+  if (refusal != ErrorCode::ok) return refusal;
   // A lock that is merely busy must not make a call that does not wait fail.
   const std::int64_t start_ns = platform::now_ns();
   const std::int64_t end_ns = std::max(deadline.at_ns(), start_ns + kLeastLockPatienceNs);
@@ -78,7 +80,7 @@ void Channel::in_passing(std::uint64_t bytes) noexcept {
         "no memory to copy the views of a ring for a forked child; there they "
         "show whatever the ring holds later");
   }
-  ring_->sweep(platform::now_ns(), kPassingIntervalNs);
+  ring_->sweep(platform::now_ns(), kPassingIntervalNs, false);
 }
 
 // ---- loan and publish -------------------------------------------------------------------------
@@ -201,7 +203,8 @@ void Channel::abandon(Loan& loan) noexcept {
 /// LOANED -> ABANDONED and onto the stack, from exactly our word; needs no lock.
 void Channel::abandon_block(std::uint32_t index, StateWord word) noexcept {
   Descriptor& descriptor = ring_->segment->descriptor(index);
-  if (descriptor.state.compare_exchange_strong(word, with_state(word, State::kAbandoned),
+  if (!ring_->token_lost() &&
+      descriptor.state.compare_exchange_strong(word, with_state(word, State::kAbandoned),
                                                std::memory_order_acq_rel)) {
     push_returned(index);
     ring_->space_event.wake_all();

@@ -80,6 +80,8 @@ class Channel {
   ErrorCode pop_many(std::size_t most, Deadline& deadline, std::vector<Message>& messages) noexcept;
   ErrorCode pop(Deadline& deadline, Message& message) noexcept;
   static void release(Message& message) noexcept;
+  /// Counts a popped message as dropped: its metadata or payload could not be decoded.
+  void count_damaged() noexcept;
   // Redelivery; all of these do nothing on a ring without it (redelivery.cpp).
   void finish(Message& message) noexcept;
   void requeue(Message& message) noexcept;
@@ -89,7 +91,7 @@ class Channel {
   // ---- both ----
   void close() noexcept;
   [[nodiscard]] bool closed() const noexcept {
-    return ring_->leaving.load(std::memory_order_acquire);
+    return closed_once_.load(std::memory_order_acquire);
   }
   RingStats stats() noexcept;
   [[nodiscard]] const std::string& name() const noexcept { return ring_->name(); }
@@ -154,6 +156,8 @@ class Channel {
   void put_back(Message& message) noexcept;
   [[nodiscard]] bool may_view(std::uint32_t index, const BlockFields& fields) const noexcept;
   void abandon_block(std::uint32_t index, StateWord word) noexcept;
+  void drop_borrowed(Message& message) noexcept;
+  void keep_views() noexcept;
   void return_word(std::uint32_t index, StateWord word) noexcept;
   void push_returned(std::uint32_t index) noexcept;
   void signal_space() noexcept;
@@ -187,7 +191,7 @@ class Channel {
   ErrorCode take_relief(Request& request) noexcept;
   void give_up_reservation(Request& request) noexcept;
   ErrorCode reserve_and_attempt(Request& request, Deadline& deadline) noexcept;
-  std::uint64_t reserve_memory(std::uint64_t arena_offset, std::uint64_t bytes) noexcept;
+  std::uint64_t reserve_memory(const Request& request) noexcept;
 
   // channel_close.cpp
   void leave_ring() noexcept;
@@ -214,6 +218,7 @@ class Channel {
   std::vector<PrivateCopy> private_copies_;
   std::atomic<bool> fork_copies_failed_{false};  ///< To be logged when no mutex is held.
   Unfinished unfinished_;
+  std::atomic<bool> leave_unclean_{false};  ///< Something of ours must be recovered by others.
 };
 
 /// All channels of this process, for the fork handlers and for close_all_handles().

@@ -48,10 +48,11 @@ void Channel::unreference() noexcept {
 
 void Channel::close() noexcept {
   if (forked() || closed_once_.exchange(true)) return;
-  ring_->leaving.store(true, std::memory_order_seq_cst);
+  ring_->refusal.store(ErrorCode::closed, std::memory_order_seq_cst);
   ring_->wake_everybody();  // Among them threads of this handle, whose calls end with `closed`.
   finish_popped(true);
-  leave_ring();
+  if (!ring_->token_lost()) leave_ring();
+  if (options_.open.role == Role::kConsumer && acquired_.load() > 0) keep_views();
   ring_->wake_everybody();
   if (ring_->header().retired.load(std::memory_order_acquire) != 0) remove_if_retired(*ring_);
   // A thread that still waits for the lock must not get it in the name of a dead owner.
@@ -92,7 +93,7 @@ void Channel::leave_ring() noexcept {
 }
 
 void Channel::drop_token() noexcept {
-  if (ring_->busy()) {
+  if (ring_->busy() || leave_unclean_.load() || ring_->token_lost()) {
     ring_->participants.drop_unclean();
   } else {
     ring_->participants.drop();

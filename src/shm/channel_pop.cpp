@@ -129,14 +129,7 @@ ErrorCode Channel::complete_borrow(Message& message) noexcept {
     const std::uint32_t index = message.descriptor_plus_1_ - 1;
     const BlockPlan plan{message.payload_.size(), message.metadata_.size()};
     if (!red_zone::intact(message.payload_.data(), plan, index, generation_of(message.word_))) {
-      Deadline deadline(platform::kSecond);
-      if (enter(deadline) == ErrorCode::ok) {
-        ring_->header().dropped += 1;
-        ring_->leave();
-      }
-      const std::uint32_t damaged = std::exchange(message.descriptor_plus_1_, 0) - 1;
-      return_word(damaged, message.word_);
-      release(message);
+      drop_borrowed(message);
       return ErrorCode::corrupt_payload;
     }
     const std::size_t payload_bytes = message.is_view_ ? 0 : message.payload_.size();
@@ -168,6 +161,22 @@ ErrorCode Channel::complete_borrow(Message& message) noexcept {
   return ErrorCode::ok;
 }
 
+/// A message whose red zone is broken: dropped and counted, or just returned without the lock.
+void Channel::drop_borrowed(Message& message) noexcept {
+  const std::uint32_t index = std::exchange(message.descriptor_plus_1_, 0) - 1;
+  const StateWord word = message.word_;
+  release(message);
+  Deadline deadline(platform::kSecond);
+  if (enter(deadline) != ErrorCode::ok) return return_word(index, word);
+  const Descriptor& descriptor = ring_->segment->descriptor(index);
+  if (descriptor.state.load(std::memory_order_relaxed) == word) {
+    drop_block(*ring_->segment, ring_->allocator, ring_->recovery, index);
+  }
+  ring_->leave();
+  ring_->space_event.wake_all();
+  let_go_of_one();
+}
+
 ErrorCode Channel::drop_impossible_head() noexcept {
   // The links of this block cannot be trusted either, so everything derived is built anew. A block
   // that is not READY belongs to somebody: only the link to it was wrong.
@@ -197,12 +206,29 @@ void Channel::return_block(Message& message) noexcept {
 /// BORROWED or KEPT -> RETURNED and onto the stack, from exactly our word; needs no lock.
 void Channel::return_word(std::uint32_t index, StateWord word) noexcept {
   Descriptor& descriptor = ring_->segment->descriptor(index);
-  if (descriptor.state.compare_exchange_strong(word, with_state(word, State::kReturned),
-                                               std::memory_order_acq_rel)) {
+  StateWord expected = word;
+  bool returned = descriptor.state.compare_exchange_strong(
+      expected, with_state(word, State::kReturned), std::memory_order_acq_rel);
+  if (!returned && expected == with_state(word, State::kKept)) {
+    returned = descriptor.state.compare_exchange_strong(
+        expected, with_state(word, State::kReturned), std::memory_order_acq_rel);
+  }
+  // A handle that counts as dead pushes nothing: its block may be somebody else's already.
+  if (returned && !ring_->token_lost()) {
     push_returned(index);
     signal_space();
   }
   let_go_of_one();
+}
+
+/// A consumer that has closed cleanly lost nothing: its views are KEPT, not BORROWED.
+void Channel::keep_views() noexcept {
+  for (std::uint32_t index = 0; index < geometry().descriptor_count; ++index) {
+    const StateWord word = ring_->segment->descriptor(index).state.load(std::memory_order_acquire);
+    if (state_of(word) == State::kBorrowed && owner_of(word) == ring_->participants.self()) {
+      keep(index, word);
+    }
+  }
 }
 
 /// Without memory for a copy the message goes back to its place in the queue.
@@ -229,6 +255,13 @@ void Channel::release(Message& message) noexcept {
     return;
   }
   channel->return_block(message);
+}
+
+void Channel::count_damaged() noexcept {
+  Deadline deadline(platform::kSecond);
+  if (enter(deadline) != ErrorCode::ok) return;
+  ring_->header().dropped += 1;
+  ring_->leave();
 }
 
 void Channel::push_returned(std::uint32_t index) noexcept {

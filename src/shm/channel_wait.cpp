@@ -42,7 +42,6 @@ bool spin(std::int64_t budget_ns, Condition condition) noexcept {
 }  // namespace
 
 ErrorCode Channel::check_while_waiting(std::int64_t now_ns) noexcept {
-  if (ring_->leaving.load(std::memory_order_relaxed)) return ErrorCode::closed;
   if (forked()) return ErrorCode::forked_handle;
   const InterruptCheck interrupted = options_.open.interrupt_check;
   if (interrupted != nullptr && interrupted()) return ErrorCode::interrupted;
@@ -53,7 +52,6 @@ ErrorCode Channel::check_while_waiting(std::int64_t now_ns) noexcept {
 
 ErrorCode Channel::push_slowly(Request& request, Deadline& deadline,
                                ErrorCode first_result) noexcept {
-  const Membership::Busy busy(*ring_);
   Slot& slot = ring_->participants.own_slot();
   Header& header = ring_->header();
   const std::int64_t start_ns = platform::now_ns();
@@ -70,8 +68,13 @@ ErrorCode Channel::push_slowly(Request& request, Deadline& deadline,
     if (result != ErrorCode::buffer_full && !nobody_reads) break;
     if (deadline.never_waits()) {
       // Not waiting is no reason not to notice that somebody died with the room in his hands.
-      if (looked || ring_->sweep(platform::now_ns(), kSweepIntervalNs) != ErrorCode::ok) break;
+      if (looked) break;
       looked = true;
+      const ErrorCode state = ring_->sweep(platform::now_ns(), kSweepIntervalNs);
+      if (state != ErrorCode::ok) {
+        result = state;
+        break;
+      }
       result = attempt_push_while_waiting(request, deadline);
       continue;
     }
@@ -213,7 +216,7 @@ void Channel::wait_for_soft_cap(std::uint64_t message_bytes, Deadline& deadline)
   const std::int64_t end_ns = std::min(start_ns + kSoftCapWaitNs, deadline.at_ns());
   const std::uint32_t participants = header.producers + header.consumers;
   if (spin(spin_.nanoseconds(participants), below_cap)) return;
-  while (!ring_->leaving.load(std::memory_order_relaxed)) {
+  while (ring_->refusal.load(std::memory_order_relaxed) == ErrorCode::ok) {
     const std::int64_t now_ns = platform::now_ns();
     if (now_ns >= end_ns) break;
     const std::uint32_t announced = ring_->space_event.announce();
@@ -230,19 +233,17 @@ bool Channel::spin_for_data() noexcept {
   const Header& header = ring_->header();
   const auto data = [&]() noexcept {
     return header.queued.load(std::memory_order_relaxed) != 0 ||
-           ring_->leaving.load(std::memory_order_relaxed);
+           ring_->refusal.load(std::memory_order_relaxed) != ErrorCode::ok;
   };
   const std::uint32_t participants = header.producers + header.consumers;
   return spin(spin_.nanoseconds(participants), data);
 }
 
 ErrorCode Channel::pop_slowly(Message& message, Deadline& deadline) noexcept {
-  const Membership::Busy busy(*ring_);
   if (deadline.never_waits()) {
     // A poller must notice a death as well: the end of the stream may depend on it.
-    if (ring_->sweep(platform::now_ns(), kSweepIntervalNs) != ErrorCode::ok) {
-      return ErrorCode::corrupt_buffer;
-    }
+    const ErrorCode state = ring_->sweep(platform::now_ns(), kSweepIntervalNs);
+    if (state != ErrorCode::ok) return state;
     const ErrorCode result = attempt_pop_alone(message, deadline);
     return result == ErrorCode::timeout ? ErrorCode::buffer_empty : result;
   }

@@ -71,7 +71,8 @@ void process_channels::close_all() noexcept {
     {
       const std::lock_guard guard(g_mutex);
       for_each([&](Channel& channel) {
-        if (open_channel == nullptr && !channel.closed() && channel.add_reference()) {
+        if (open_channel == nullptr && !channel.closed() && !channel.forked() &&
+            channel.add_reference()) {
           open_channel = &channel;
         }
       });

@@ -95,17 +95,25 @@ void Membership::repair_if_anyone_is_gone() noexcept {
   }
 }
 
-ErrorCode Membership::sweep(std::int64_t now_ns, std::int64_t interval_ns) noexcept {
+ErrorCode Membership::sweep(std::int64_t now_ns, std::int64_t interval_ns, bool thorough) noexcept {
+  const ErrorCode refused = refusal.load(std::memory_order_relaxed);
+  if (refused != ErrorCode::ok) return refused;
   std::int64_t last_ns = header().last_sweep_ns.load(std::memory_order_relaxed);
   // Clocks of another time namespace may lie anywhere, so the distance counts, not the order.
   if (std::abs(now_ns - last_ns) < interval_ns) return ErrorCode::ok;
   if (!header().last_sweep_ns.compare_exchange_strong(last_ns, now_ns, std::memory_order_relaxed)) {
     return ErrorCode::ok;
   }
-  if (!participants.own_token_is_held()) return ErrorCode::corrupt_buffer;
+  if (!participants.own_token_is_held()) {
+    token_lost_.store(true, std::memory_order_relaxed);
+    ErrorCode open = ErrorCode::ok;
+    refusal.compare_exchange_strong(open, ErrorCode::corrupt_buffer);
+    return refusal.load(std::memory_order_relaxed);
+  }
   constexpr std::uint32_t kThoroughEvery = 32;
-  const bool thorough = ++sweeps_ % kThoroughEvery == 0;
-  if (!anyone_is_gone(thorough) && header().recovery_wanted.load(std::memory_order_relaxed) == 0) {
+  const bool compare_start_times = thorough && ++sweeps_ % kThoroughEvery == 0;
+  if (!anyone_is_gone(compare_start_times) &&
+      header().recovery_wanted.load(std::memory_order_relaxed) == 0) {
     return ErrorCode::ok;
   }
   constexpr std::int64_t kPatienceNs = 5 * platform::kMillisecond;

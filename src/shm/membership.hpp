@@ -26,15 +26,17 @@ class Membership {
   Membership(std::string name, std::unique_ptr<Segment> segment);
 
   /// Takes the lock, repairing the ring first if its holder died.
-  /// @return ok, timeout, closed (somebody left meanwhile), or corrupt_buffer; without the lock
-  ///   unless ok.
+  /// @return ok, timeout, the refusal of a closed handle, or corrupt_buffer; without the lock
+  /// unless
+  ///   ok.
   ErrorCode enter(std::int64_t deadline_ns) noexcept {
     const ErrorCode entered = enter_to_leave(deadline_ns);
-    if (entered != ErrorCode::ok || !leaving.load(std::memory_order_relaxed)) return entered;
+    const ErrorCode refused = refusal.load(std::memory_order_relaxed);
+    if (entered != ErrorCode::ok || refused == ErrorCode::ok) return entered;
     leave();
-    return ErrorCode::closed;
+    return refused;
   }
-  /// The same for the one call that may still have the lock after `leaving` was set.
+  /// The same for calls that may still have the lock of a handle that is being closed.
   ErrorCode enter_to_leave(std::int64_t deadline_ns) noexcept {
     const Busy busy(*this);
     const Lock::Outcome outcome = lock.acquire(deadline_ns);
@@ -58,8 +60,13 @@ class Membership {
   /// Rebuilds everything derived. Needs the lock.
   void recover() noexcept;
   /// Looks for the dead and cleans up behind them, at most once per `interval_ns` over all handles.
-  /// @return corrupt_buffer if this handle itself counts as dead, else ok.
-  ErrorCode sweep(std::int64_t now_ns, std::int64_t interval_ns) noexcept;
+  /// `thorough`: may read files of /proc now and then, for the rule about raw clones.
+  /// @return corrupt_buffer if this handle itself counts as dead, its refusal, or ok.
+  ErrorCode sweep(std::int64_t now_ns, std::int64_t interval_ns, bool thorough = true) noexcept;
+  /// Whether the token was found free: others take this handle for dead.
+  [[nodiscard]] bool token_lost() const noexcept {
+    return token_lost_.load(std::memory_order_relaxed);
+  }
   /// Under the lock: recovers if anybody with a role is gone.
   void repair_if_anyone_is_gone() noexcept;
   /// Wakes every sleeper of both directions.
@@ -103,13 +110,15 @@ class Membership {
   Lock lock;
   Event data_event;
   Event space_event;
-  std::atomic<bool> leaving{false};  ///< This handle is being closed.
+  /// Not ok: what every further call answers (closed, corrupt_buffer).
+  std::atomic<ErrorCode> refusal{ErrorCode::ok};
 
  private:
   RecoveryReport report_;        ///< Guarded by the ring's lock until it is logged.
   bool report_pending_ = false;  ///< Likewise.
   std::atomic<std::uint32_t> sweeps_{0};
   std::atomic<int> busy_{0};
+  std::atomic<bool> token_lost_{false};
 };
 
 }  // namespace ipc0cp::shm

@@ -93,13 +93,14 @@ void Participants::drop() noexcept {
     const bool clean = role == Role::kLingering || (role == Role::kAttaching && !predecessor_died_);
     if (clean) set_role(Role::kNone);
   }
-  drop_files();
+  drop_unclean();
 }
 
-void Participants::drop_unclean() noexcept { drop_files(); }
+// The probe file stays: another thread may be looking through it, and its number must not become
+// another file's meanwhile. It holds no lock.
+void Participants::drop_unclean() noexcept { token_file_.reset(); }
 
-void Participants::drop_files() noexcept {
-  // Token first: closing the probe file cannot matter to anybody.
+void Participants::close_inherited() noexcept {
   token_file_.reset();
   probe_file_.reset();
 }
@@ -138,8 +139,11 @@ void Participants::void_if_certainly_gone(std::uint32_t index,
   if (incarnation == 0) incarnation = 1;
   // Wanted first: a slot without a role is never swept, so its blocks would be forgotten.
   segment_.header().recovery_wanted.store(1, std::memory_order_release);
-  slot.word.compare_exchange_strong(word, make_slot_word(incarnation, Role::kNone),
-                                    std::memory_order_acq_rel);
+  if (slot.word.compare_exchange_strong(word, make_slot_word(incarnation, Role::kNone),
+                                        std::memory_order_acq_rel)) {
+    // And once more: a recovery in between may have cleared it while it still saw the old word.
+    segment_.header().recovery_wanted.store(1, std::memory_order_release);
+  }
 }
 
 }  // namespace ipc0cp::shm

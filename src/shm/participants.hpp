@@ -48,7 +48,7 @@ class Participants {
   /// The same as a kill would do it: whatever we still own is for the others to recover.
   void drop_unclean() noexcept;
   /// In a forked child: closes our copies of the descriptors; the parent keeps its locks.
-  void close_inherited() noexcept { drop_files(); }
+  void close_inherited() noexcept;
 
   /// The only death test.
   [[nodiscard]] bool is_dead(Owner owner) const noexcept;
@@ -66,7 +66,6 @@ class Participants {
  private:
   ErrorCode take_slot(std::uint32_t index) noexcept;
   void describe_self(Slot& slot) noexcept;
-  void drop_files() noexcept;
 
   const Segment& segment_;
   platform::File token_file_;

@@ -279,18 +279,19 @@ bool collect_returned(const Segment& segment, Allocator& allocator) noexcept {
   return freed_any;
 }
 
-void free_block(const Segment& segment, Allocator& allocator, std::uint32_t index,
-                StateWord word) noexcept {
+namespace {
+
+/// Takes a block that is FREE already, and was `state` before, out of the counts.
+void forget_block(const Segment& segment, Allocator& allocator, std::uint32_t index,
+                  State state) noexcept {
   Header& header = segment.header();
-  Descriptor& block = segment.descriptor(index);
-  store(block, freed(word));
   header.freed.store(header.freed.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   if (index == segment.geometry().relief_descriptor()) return;
   if (header.growing == index) header.growing = kNone;
+  const Descriptor& block = segment.descriptor(index);
   const std::uint64_t bytes = block.payload_bytes + block.metadata_bytes;
   header.used_bytes -= bytes;
   header.live_blocks -= 1;
-  const State state = state_of(word);
   if (state == State::kBorrowed || state == State::kReturned || state == State::kKept) {
     header.borrowed_blocks -= 1;
     header.borrowed_bytes -= bytes;
@@ -298,19 +299,27 @@ void free_block(const Segment& segment, Allocator& allocator, std::uint32_t inde
   allocator.free(index);
 }
 
+}  // namespace
+
+void free_block(const Segment& segment, Allocator& allocator, std::uint32_t index,
+                StateWord word) noexcept {
+  store(segment.descriptor(index), freed(word));
+  forget_block(segment, allocator, index, state_of(word));
+}
+
+void drop_block(const Segment& segment, Allocator& allocator, Recovery& recovery,
+                std::uint32_t index) noexcept {
+  const State state = state_of(load(segment.descriptor(index)));
+  recovery.free_and_count(index, Recovery::Counter::dropped);
+  forget_block(segment, allocator, index, state);
+}
+
 void drop_head(const Segment& segment, Allocator& allocator, Queue& queue,
                Recovery& recovery) noexcept {
-  Header& header = segment.header();
   const std::uint32_t index = queue.head();
   const Descriptor& block = segment.descriptor(index);
-  const std::uint64_t bytes = block.payload_bytes + block.metadata_bytes;
-  queue.pop_front(bytes);
-  recovery.free_and_count(index, Recovery::Counter::dropped);
-  header.freed.store(header.freed.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-  if (index == segment.geometry().relief_descriptor()) return;
-  header.used_bytes -= bytes;
-  header.live_blocks -= 1;
-  allocator.free(index);
+  queue.pop_front(block.payload_bytes + block.metadata_bytes);
+  drop_block(segment, allocator, recovery, index);
 }
 
 }  // namespace ipc0cp::shm

@@ -85,6 +85,10 @@ bool collect_returned(const Segment& segment, Allocator& allocator) noexcept;
 void free_block(const Segment& segment, Allocator& allocator, std::uint32_t index,
                 StateWord word) noexcept;
 
+/// The same for a message that is dropped; counter and FREE are one step.
+void drop_block(const Segment& segment, Allocator& allocator, Recovery& recovery,
+                std::uint32_t index) noexcept;
+
 /// Takes a message off the head of the queue and frees it, counted as dropped.
 void drop_head(const Segment& segment, Allocator& allocator, Queue& queue,
                Recovery& recovery) noexcept;

@@ -10,6 +10,12 @@
 #include "shm/channel.hpp"
 
 namespace ipc0cp::shm {
+namespace {
+
+// A destructor may be waiting.
+constexpr std::int64_t kRequeueWaitNs = 50 * platform::kMillisecond;
+
+}  // namespace
 
 void Channel::finish(Message& message) noexcept {
   if (forked() || message.descriptor_plus_1_ == 0 || !redelivers()) return;
@@ -51,16 +57,23 @@ void Channel::settle(const Unfinished::Verdict& verdict) noexcept {
   if (verdict.fate == Unfinished::Fate::stays) return;
   const bool requeue = verdict.fate == Unfinished::Fate::requeued;
   const std::uint32_t deliveries = deliveries_of(verdict.word);
-  if (requeue && requeue_block(verdict.descriptor, verdict.word, deliveries)) return;
-  return_word(verdict.descriptor, verdict.word);
+  if (!requeue) {
+    return_word(verdict.descriptor, verdict.word);
+  } else if (!requeue_block(verdict.descriptor, verdict.word, deliveries)) {
+    // The lock's holder is stopped. The message stays BORROWED and goes back when this handle's
+    // token is free: left unclean, so that others recover it.
+    leave_unclean_ = true;
+    let_go_of_one();
+  }
+  ring_->data_event.wake_all();  // The end of the stream may have waited for this message.
 }
 
 /// Under the lock: BORROWED -> READY with the old sequence, or dropped after too many deliveries.
 /// False if the lock was not to be had or the block is not ours any more.
 bool Channel::requeue_block(std::uint32_t index, StateWord word,
                             std::uint32_t deliveries) noexcept {
-  // Also a closed handle gives back what it holds, so this does not go through `enter`.
-  if (ring_->enter(platform::now_ns() + platform::kSecond) != ErrorCode::ok) return false;
+  // Also a closed handle gives back what it holds; the token stays as long as it holds anything.
+  if (ring_->enter_to_leave(platform::now_ns() + kRequeueWaitNs) != ErrorCode::ok) return false;
   Header& header = ring_->header();
   Descriptor& descriptor = ring_->segment->descriptor(index);
   if (descriptor.state.load(std::memory_order_relaxed) != word) {
@@ -70,8 +83,7 @@ bool Channel::requeue_block(std::uint32_t index, StateWord word,
   const std::uint64_t bytes = descriptor.payload_bytes + descriptor.metadata_bytes;
   if (deliveries >= kMaxDeliveries) {
     const std::uint64_t id = descriptor.sequence;
-    header.dropped += 1;
-    free_block(*ring_->segment, ring_->allocator, index, word);
+    drop_block(*ring_->segment, ring_->allocator, ring_->recovery, index);
     ring_->leave();
     ring_->space_event.wake_all();
     log_poison(id, deliveries);

@@ -82,16 +82,22 @@ ErrorCode Channel::take_relief(Request& request) noexcept {
 }
 
 /// Populates piece by piece and returns how much of it is backed now.
-std::uint64_t Channel::reserve_memory(std::uint64_t arena_offset, std::uint64_t bytes) noexcept {
+std::uint64_t Channel::reserve_memory(const Request& request) noexcept {
   const int file = ring_->participants.probe_file();
+  const Descriptor& descriptor = ring_->segment->descriptor(request.descriptor);
   std::uint64_t done = 0;
-  while (done < bytes) {
-    const std::uint64_t piece = std::min(kPieceBytes, bytes - done);
-    const std::uint64_t offset = geometry().arena_offset + arena_offset + done;
-    if (platform::reserve(file, offset, ring_->segment->arena() + arena_offset + done, piece)) {
-      // The piece may be backed in part; it lies above the mark, so it can go back.
-      syscall(SYS_fallocate, file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-              static_cast<off_t>(offset), static_cast<off_t>(piece));
+  while (done < request.reserve_bytes) {
+    // Closed meanwhile: what is populated above the mark stays unused until somebody grows again.
+    if (ring_->refusal.load(std::memory_order_relaxed) != ErrorCode::ok) break;
+    const std::uint64_t piece = std::min(kPieceBytes, request.reserve_bytes - done);
+    const std::uint64_t begin = request.reserve_begin + done;
+    const std::uint64_t offset = geometry().arena_offset + begin;
+    if (platform::reserve(file, offset, ring_->segment->arena() + begin, piece) != 0) {
+      // The piece may be backed in part; above the mark and still ours, it can go back.
+      if (descriptor.state.load(std::memory_order_acquire) == request.word) {
+        syscall(SYS_fallocate, file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                static_cast<off_t>(offset), static_cast<off_t>(piece));
+      }
       break;
     }
     done += piece;
@@ -107,10 +113,11 @@ void Channel::give_up_reservation(Request& request) noexcept {
 
 /// Without the lock: reserves what `begin_growth` or `take_relief` asked for, and tries again.
 ErrorCode Channel::reserve_and_attempt(Request& request, Deadline& deadline) noexcept {
+  const Membership::Busy busy(*ring_);  // The block to reserve is ours, and counted nowhere else.
   const bool relief = request.reserve == Request::Reserve::relief;
   request.reserve = Request::Reserve::nothing;
   const std::uint64_t wanted = request.reserve_bytes;
-  const std::uint64_t got = reserve_memory(request.reserve_begin, wanted);
+  const std::uint64_t got = reserve_memory(request);
   // The block is ours alone; the lock is waited for even by a call that does not wait for room.
   Deadline patience(std::max(deadline.timeout_ns(), 10 * platform::kSecond));
   const ErrorCode entered = enter(patience);
