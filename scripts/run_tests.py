@@ -61,7 +61,7 @@ def cpp_stages(preset: str, jobs: int, launcher: list[str]) -> list[Stage]:
         ["cmake", "--build", "--preset", preset, "-j", str(jobs)],
     ]
     test = [*launcher, "ctest", "--preset", preset, "-j", str(jobs), "--output-junit",
-            str(results), "--progress", "--quiet"]
+            str(results)]
     return [
         Stage(build_name, build),
         Stage(f"C++ tests ({preset})", [test], (build_name,), results),

@@ -27,7 +27,7 @@ def rules():
         ("src/platform/clock.hpp", SPDX + "#include <sys/mman.h>\n"),
         ("src/ring_buffer.cpp", SPDX + '#include "shm/channel.hpp"\n#include "ipc0cp/error.hpp"\n'),
         ("src/codec.cpp", SPDX + '#include "codec_json.hpp"\n'),
-    ("src/ring_buffer_objects.cpp", SPDX + '#include "codec.hpp"\n'),
+        ("src/ring_buffer_objects.cpp", SPDX + '#include "codec.hpp"\n'),
         ("include/ipc0cp/json.hpp", SPDX + "#include <nlohmann/json.hpp>\n"),
         ("python/tests/test_x.py", "# SPDX-License-Identifier: Apache-2.0\n"),
         ("tests/vectors/bytes.json", "{}" + " " * 200),
