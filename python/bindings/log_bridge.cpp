@@ -62,8 +62,10 @@ void deliver_log_lines() {
   is_delivering = true;
   const nb::error_scope keep_pending_error;
   for (const Line& line : take_all_lines()) {
-    PyObject* result = PyObject_CallFunction(g_receiver, "is#", line.level, line.text.data(),
-                                             static_cast<Py_ssize_t>(line.text.size()));
+    const nb::object level = nb::steal(PyLong_FromLong(line.level));
+    const nb::object text = nb::steal(PyUnicode_DecodeUTF8(
+        line.text.data(), static_cast<Py_ssize_t>(line.text.size()), "replace"));
+    PyObject* result = PyObject_CallFunctionObjArgs(g_receiver, level.ptr(), text.ptr(), nullptr);
     if (result == nullptr) {
       PyErr_WriteUnraisable(g_receiver);
     } else {

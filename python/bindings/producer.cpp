@@ -154,10 +154,11 @@ void bind_producer(nb::module_& module) {
                    " consumer_wait_timeout: float | None, redeliver: bool, max_messages: int,"
                    " reserve: bool, mode: int, stale: str,"
                    " trusted_owners: collections.abc.Sequence[int]) -> None"))
-      .def("push", &ProducerHandle::push, nb::arg("obj"), nb::arg("timeout").none() = nb::none(),
+      .def("push", &ProducerHandle::push, nb::arg("obj").none(),
+           nb::arg("timeout").none() = nb::none(),
            nb::sig("def push(self, obj: object, timeout: float | None = None) -> bool | None"),
            "Push a hot type; None: not one of them, nothing was done.")
-      .def("push_raw", &ProducerHandle::push_raw, nb::arg("metadata"), nb::arg("payload"),
+      .def("push_raw", &ProducerHandle::push_raw, nb::arg("metadata"), nb::arg("payload").none(),
            nb::arg("timeout").none(),
            nb::sig("def push_raw(self, metadata: bytes, payload: object,"
                    " timeout: float | None) -> bool"),

@@ -62,7 +62,8 @@ def encode_scalar(scalar: np.generic) -> Encoded:
     if type(array) is not np.ndarray or array.ndim != 0:
         raise UnsupportedType(f"a scalar of type {type_name(scalar)} has no exact encoding")
     metadata = array_metadata((), array.dtype, False)
-    back = _take_scalar(array)
+    # As a reader makes it: np.longlong for example has the dtype of np.int64, but is another type.
+    back = _take_scalar(array.astype(dtypes.parse(metadata["dtype"])))
     is_text = isinstance(scalar, (bytes, str))
     if type(back) is not type(scalar) or (is_text and back != scalar):
         raise UnsupportedType(
@@ -74,8 +75,7 @@ def encode_scalar(scalar: np.generic) -> Encoded:
 
 def _take_scalar(array: Array) -> Any:
     """The only element; a structured one would be a view into the array, so that is copied."""
-    scalar = array[()]
-    return scalar.copy() if isinstance(scalar, np.void) else scalar
+    return array.copy()[()] if array.dtype.kind == "V" else array[()]
 
 
 def decode(metadata: Metadata, received: Received) -> Any:

@@ -19,11 +19,23 @@ def close_with_process() -> None:
     if _registered_pid == os.getpid():
         return
     _registered_pid = os.getpid()
-    # Children of multiprocessing leave through os._exit and run its finalizers only.
+    # Children of multiprocessing leave through os._exit and run its finalizers only. They forget
+    # those that were registered before they ran, for example by unpickling a handle.
     util = sys.modules.get("multiprocessing.util")
-    process = sys.modules.get("multiprocessing.process")
-    if util is not None and process is not None and process.parent_process() is not None:
-        util.Finalize(None, _close_in_child, exitpriority=0)
+    if util is not None:
+        util.register_after_fork(_ANCHOR, _register_finalizer)
+        _register_finalizer(_ANCHOR)
+
+
+class _Anchor:
+    """Lives as long as the module, so that multiprocessing keeps the hook."""
+
+
+_ANCHOR = _Anchor()
+
+
+def _register_finalizer(_: _Anchor) -> None:
+    sys.modules["multiprocessing.util"].Finalize(None, _close_in_child, exitpriority=0)
 
 
 def _close_in_child() -> None:

@@ -151,7 +151,7 @@ def _encode_custom(obj: Any, serialized: Any) -> Encoded:
         ) from None
     if not view.c_contiguous:
         raise UnsupportedType(f"serialize() of {type_name(obj)} returned a strided buffer")
-    parse_metadata(metadata_text(metadata))
+    check_metadata(metadata_text(metadata))
     return Encoded(metadata, view.nbytes, payload=view)
 
 
@@ -174,7 +174,7 @@ def metadata_text(metadata: Metadata | str | bytes) -> bytes:
 def check_metadata(text: bytes) -> None:
     """Raises InvalidArgument unless `text` is metadata a reader accepts."""
     try:
-        parse_metadata(text)
+        tag_and_version(parse_metadata(text))
     except CorruptPayload as error:
         raise InvalidArgument(f"metadata must be one JSON object with a type: {error}") from None
 
@@ -206,9 +206,7 @@ def decode(metadata: Metadata, received: Received, levels: int = containers.MOST
         CorruptPayload: if metadata or payload break a rule of the format.
         Exception: whatever a registered deserializer raises.
     """
-    tag, version = metadata.get("type"), metadata.get("version", "1.0")
-    if type(tag) is not str or not tag or type(version) is not str:
-        raise CorruptPayload(f"metadata needs a type and a version, not {tag!r} and {version!r}")
+    tag, version = tag_and_version(metadata)
     if custom := _REGISTRY.deserializer_for(tag, version):
         return custom(metadata, received)
     builtin = _DECODERS.get(tag)
@@ -216,6 +214,14 @@ def decode(metadata: Metadata, received: Received, levels: int = containers.MOST
         return builtin(metadata, received, levels)
     warn_unknown(tag, version)
     return BytesData(bytes(received.payload), metadata)
+
+
+def tag_and_version(metadata: Metadata) -> tuple[str, str]:
+    """The type and version of a message. Raises CorruptPayload if they are not strings."""
+    tag, version = metadata.get("type"), metadata.get("version", "1.0")
+    if type(tag) is not str or not tag or type(version) is not str:
+        raise CorruptPayload(f"metadata needs a type and a version, not {tag!r} and {version!r}")
+    return tag, version
 
 
 def _is_known_version(version: str) -> bool:

@@ -53,11 +53,8 @@ def describe(dtype: AnyDtype) -> Description:
         back = parse(description)
     except CorruptPayload as error:
         raise UnsupportedType(f"dtype {dtype!r} has no exact encoding: {error}") from None
-    if (
-        back != dtype
-        or back.type is not dtype.type
-        or back.isalignedstruct != dtype.isalignedstruct
-    ):
+    is_other_kind = dtype.kind == "V" and back.type is not dtype.type
+    if back != dtype or is_other_kind or back.isalignedstruct != dtype.isalignedstruct:
         raise UnsupportedType(f"dtype {dtype!r} has no exact encoding; it would become {back!r}")
     return description
 

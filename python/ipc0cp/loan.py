@@ -23,7 +23,7 @@ import math
 import operator
 import sys
 from collections.abc import Iterable
-from inspect import CO_NEWLOCALS
+from inspect import CO_OPTIMIZED
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -32,11 +32,12 @@ from numpy.typing import DTypeLike
 
 from ipc0cp import _core, arrays, codec
 from ipc0cp.encoding import view_of
-from ipc0cp.errors import InvalidArgument
+from ipc0cp.errors import InvalidArgument, MessageTooLarge
 
 # Before Python 3.13 `frame.f_locals` of a function is a dict that stays with the frame and holds
 # its values once more.
 _LOCALS_ARE_COPIES = sys.version_info < (3, 13)
+_LARGEST_RING = 2**47
 _UINT8 = np.dtype(np.uint8)
 
 
@@ -55,8 +56,16 @@ _OWN_REFERENCES = _core.references(_PROBE.held)
 def _references_from(frame: FrameType, loan: Loan) -> int:
     """How many references to the array of `loan` the variables of `frame` make."""
     variables = frame.f_locals
-    found = sum(1 for value in variables.values() if value is loan._array)
-    return 2 * found if _LOCALS_ARE_COPIES and frame.f_code.co_flags & CO_NEWLOCALS else found
+    names = [name for name, value in variables.items() if value is loan._array]
+    if _LOCALS_ARE_COPIES and frame.f_code.co_flags & CO_OPTIMIZED:
+        if sys.gettrace() is not None:
+            return 2 * len(names)  # A debugger would take missing names for deleted variables.
+        # Nothing must live longer because somebody looked: not the array, not other variables.
+        if sys.getrefcount(variables) == 3:  # The frame, the variable here and the argument.
+            variables.clear()
+        for name in names:
+            variables.pop(name, None)
+    return len(names)
 
 
 class Loan:
@@ -200,5 +209,9 @@ def make_loan(
     describe = _known_metadata if can_be_known else _known_metadata.__wrapped__
     metadata = describe(dimensions, data_type)
     payload_bytes = math.prod(dimensions) * data_type.itemsize
+    if payload_bytes > _LARGEST_RING:
+        raise MessageTooLarge(
+            f"a loan of {payload_bytes:,} bytes is larger than any ring ({_LARGEST_RING:,} bytes)"
+        )
     block = handle.loan(payload_bytes, len(metadata), timeout)
     return Loan(block, metadata, dimensions, data_type)

@@ -65,7 +65,7 @@ class _Handle:
         """A snapshot of the ring. Thread-safe.
 
         Raises:
-            Closed, ForkedHandle, CorruptBuffer.
+            ForkedHandle, CorruptBuffer.
         """
         return RingStats(**self._handle.stats())
 
@@ -92,6 +92,8 @@ class _Handle:
 
     def __repr__(self) -> str:
         text = f"{type(self).__name__} of ring {self._name!r}"
+        if not hasattr(self, "_handle"):
+            return f"<{text}, never attached>"
         if self.closed:
             return f"<{text}, closed>"
         try:

@@ -81,26 +81,25 @@ def _check(value: Any, levels: int) -> None:
         raise NotJsonError("nested too deeply")
     if kind is dict:
         _check_keys(value)
-    elif _is_plain_list(value):
+    elif value and _is_plain_list(value):
         return
-    step: Any = None
-    try:
-        for step, item in value.items() if kind is dict else enumerate(value):
-            item_kind = type(item)
+    for step, item in value.items() if kind is dict else enumerate(value):
+        item_kind = type(item)
+        try:
             if item_kind is list or item_kind is dict:
                 _check(item, levels - 1)
             else:
                 _check_leaf(item, item_kind)
-    except NotJsonError as error:
-        error.path.append(step)
-        raise
+        except NotJsonError as error:
+            error.path.append(step)
+            raise
 
 
-def _is_plain_list(value: list[Any]) -> bool:
+def _is_plain_list(value: list[Any]) -> Any:
     """Whether all items are good and of one simple type; looks without running Python code."""
     kinds = set(map(type, value))
     if kinds == {int}:
-        return bool(SMALLEST_INTEGER <= min(value) and max(value) <= LARGEST_INTEGER)
+        return min(value) >= SMALLEST_INTEGER and max(value) <= LARGEST_INTEGER
     if kinds == {float}:
         return all(map(math.isfinite, value))
     return kinds == {str} and all(map(str.isascii, value))

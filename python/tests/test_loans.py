@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Loans: written in place, published once, and harmless afterwards."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+
+import numpy as np
+import pytest
+from helpers import MIB, same
+
+import ipc0cp
+from ipc0cp import SharedRingBufferConsumer as Consumer
+from ipc0cp import SharedRingBufferProducer as Producer
+
+SHAPE = (480, 640, 3)
+
+
+def assert_harmless(array: np.ndarray) -> None:
+    """Nothing can be written through an array whose loan is over."""
+    assert array.size == 0
+    with pytest.raises((ValueError, IndexError)):
+        array[0] = 1
+    with pytest.raises(ValueError, match=r"read-only|broadcast"):
+        array[...] = 1
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype"),
+    [
+        (SHAPE, "uint8"),
+        (7, "<f4"),
+        ((), ">i8"),
+        ((3, 0), "f4"),
+        ((5,), np.dtype([("a", "<i2"), ("b", "S3")])),
+        ([2, 3], "<M8[ns]"),
+    ],
+    ids=str,
+)
+def test_with_block_publishes(ring, shape, dtype):
+    producer, consumer = ring
+    for _ in range(2):
+        with producer.loan(shape, dtype) as array:
+            array[...] = np.zeros((), dtype)
+            expected = array.copy()
+        assert same(consumer.pop(), expected)
+        assert_harmless(array)
+    assert consumer.stats().used_bytes == 0
+
+
+def test_without_with(ring):
+    producer, consumer = ring
+    loan = producer.loan((10, 10), "f4")
+    assert loan.active
+    assert "10, 10" in repr(loan)
+    loan.array[...] = 3
+    assert consumer.stats().messages == 0
+    loan.publish()
+    assert not loan.active
+    assert consumer.pop().sum() == 300
+    for call in (loan.publish, lambda: loan.array, lambda: loan.__enter__()):
+        with pytest.raises(ValueError, match="over"):
+            call()
+    loan.abandon()
+
+
+def test_an_exception_abandons(ring):
+    producer, consumer = ring
+    with pytest.raises(ZeroDivisionError), producer.loan(SHAPE) as array:
+        array[...] = 1 / 0
+    assert consumer.stats().messages == 0
+    assert_harmless(array)
+    assert consumer.stats().used_bytes == 0
+
+
+def test_abandon_and_garbage(ring):
+    producer, consumer = ring
+    loan = producer.loan(SHAPE)
+    loan.abandon()
+    loan.abandon()
+    assert consumer.stats().used_bytes == 0
+    loan = producer.loan(SHAPE)
+    del loan
+    gc.collect()
+    assert consumer.stats().used_bytes == 0
+
+
+def test_a_loan_counts_when_it_is_published(ring):
+    producer, consumer = ring
+    loan = producer.loan(1)
+    loan.array[0] = 1
+    producer.push(b"first")
+    loan.publish()
+    assert consumer.pop() == b"first"
+    assert consumer.pop().tolist() == [1]
+
+
+ALIASES = {
+    "slice": lambda array: array[10:],
+    "transposed": lambda array: array.T,
+    "view_of_view": lambda array: array[1:][1:],
+    "other_dtype": lambda array: array.view("|i1"),
+    "base": lambda array: array.base,
+    "memoryview": memoryview,
+    "frombuffer": lambda array: np.frombuffer(array, np.uint8),
+    "list": lambda array: [array],
+    "matrix": lambda array: array[0].view(np.matrix),
+    "record": lambda array: array.view(np.recarray),
+    "iterator": lambda array: array.flat,
+    "nditer": np.nditer,
+    "dlpack": np.from_dlpack,
+    "closure": lambda array: lambda: array,
+}
+
+
+@pytest.mark.parametrize("make", ALIASES.values(), ids=ALIASES)
+def test_publish_refuses_while_aliases_live(ring, make):
+    producer, consumer = ring
+    loan = producer.loan(SHAPE)
+    array = loan.array
+    alias = make(array)
+    with pytest.raises(BufferError, match="alive"):
+        loan.publish()
+    assert loan.active
+    assert consumer.stats().messages == 0
+    del alias
+    loan.publish()
+    assert_harmless(array)
+    assert consumer.pop().shape == SHAPE
+
+
+@pytest.mark.parametrize("make", ALIASES.values(), ids=ALIASES)
+def test_an_alias_alone_is_found_too(ring, make):
+    producer, consumer = ring
+    loan = producer.loan(SHAPE)
+    alias = make(loan.array)
+    with pytest.raises(BufferError, match="alive"):
+        loan.publish()
+    del alias
+    loan.publish()
+    assert consumer.stats().messages == 1
+
+
+@pytest.mark.parametrize("make", ALIASES.values(), ids=ALIASES)
+def test_aliases_of_an_abandoned_loan_stay_private(ring, make):
+    producer, consumer = ring
+    with pytest.raises(BufferError), producer.loan(SHAPE) as array:
+        alias = make(array)
+    # Neither published nor given to others as long as somebody could write to it.
+    assert consumer.stats().messages == 0
+    assert consumer.stats().used_bytes > 0
+    array[...] = 1
+    del alias, array
+    gc.collect()
+    assert consumer.stats().used_bytes == 0
+
+
+def test_a_tensor_is_an_alias(ring):
+    torch = pytest.importorskip("torch")
+    loan = ring[0].loan(SHAPE)
+    tensor = torch.from_numpy(loan.array)
+    with pytest.raises(BufferError):
+        loan.publish()
+    del tensor
+    loan.publish()
+
+
+def test_variables_of_callers_are_no_aliases(ring):
+    producer, consumer = ring
+
+    def publish(loan, array):
+        same_array = array
+        assert same_array is array
+        loan.publish()
+
+    def outer(loan):
+        array = loan.array
+        array[...] = 1
+        publish(loan, array)
+        return array
+
+    locals()  # A snapshot of variables holds references too.
+    for _ in range(2):
+        assert_harmless(outer(producer.loan(SHAPE)))
+        assert consumer.pop().min() == 1
+
+
+def test_published_bytes_do_not_change(ring):
+    producer, consumer = ring
+    with producer.loan(SHAPE) as array:
+        array[...] = 5
+    popped = consumer.pop()
+    with pytest.raises(ValueError, match=r"read-only|broadcast"):
+        array[...] = 6
+    assert popped.min() == popped.max() == 5
+
+
+def test_a_loan_outlives_its_producer(ring_name):
+    with Consumer(ring_name, 4 * MIB) as consumer:
+        producer = Producer(ring_name, 4 * MIB)
+        loan = producer.loan(SHAPE)
+        producer.close()
+        loan.array[...] = 1
+        with pytest.raises(ipc0cp.Closed):
+            loan.publish()
+        assert consumer.stats().messages == 0
+
+
+@pytest.mark.parametrize("shape", [-1, (2, -3), (1 << 62, 1 << 62)])
+def test_bad_shapes(ring, shape):
+    with pytest.raises(ValueError, match=r"shape|larger"):
+        ring[0].loan(shape)
+
+
+def test_unsupported_dtypes(ring):
+    for dtype in (object, np.dtype("<f4", metadata={"a": 1})):
+        with pytest.raises(ipc0cp.UnsupportedType):
+            ring[0].loan(3, dtype)
+    assert ring[1].stats().used_bytes == 0
+
+
+def test_nothing_is_kept_alive(ring):
+    loan = ring[0].loan(SHAPE)
+    loan_died, array_died = weakref.ref(loan), weakref.ref(loan.array)
+    loan.publish()
+    del loan
+    assert loan_died() is None
+    assert array_died() is None
