@@ -140,7 +140,7 @@ class Channel {
   [[nodiscard]] Request inline_request(std::string_view metadata,
                                        std::span<const std::byte> payload) const noexcept;
   ErrorCode attempt_push(Request& request) noexcept;
-  [[nodiscard]] bool next_is_small() const noexcept;
+  [[nodiscard]] bool next_is_small_and_sound() const noexcept;
   void complete_taken(const Request& request) noexcept;
   ErrorCode take_block(Request& request) noexcept;
   ErrorCode take_from_main(Request& request) noexcept;
@@ -160,7 +160,8 @@ class Channel {
   void keep_views() noexcept;
   void return_word(std::uint32_t index, StateWord word) noexcept;
   void push_returned(std::uint32_t index) noexcept;
-  void signal_space() noexcept;
+  void signal_space(std::uint32_t releases = 1) noexcept;
+  void wake_next_consumer() noexcept;
   void let_go_of_one() noexcept;
   void in_passing(std::uint64_t bytes) noexcept;
 
@@ -195,6 +196,7 @@ class Channel {
 
   // channel_close.cpp
   void leave_ring() noexcept;
+  [[nodiscard]] bool owns_unfinished_reservation() const noexcept;
   void drop_token() noexcept;
 
   ChannelOptions options_;

@@ -2,6 +2,7 @@
 // Many small messages under one lock hold and one wake.
 #include "shm/channel.hpp"
 #include "shm/channel_request.hpp"
+#include "shm/red_zone.hpp"
 
 namespace ipc0cp::shm {
 namespace {
@@ -59,25 +60,30 @@ ErrorCode Channel::pop_many(std::size_t most, Deadline& deadline,
     const std::size_t start = messages.size();
     while (messages.size() - before < most && messages.size() - start < kMostInOneHold) {
       Message message;
-      if (!next_is_small() || attempt_pop(message) != ErrorCode::ok) break;
+      if (!next_is_small_and_sound() || attempt_pop(message) != ErrorCode::ok) break;
       message.metadata_ = message.metadata_.empty() ? kBytesMetadata : message.metadata_;
       messages.push_back(std::move(message));
     }
     const bool full_hold = messages.size() - start == kMostInOneHold;
     if (ring_->leave() != ErrorCode::ok) return ErrorCode::ok;
-    signal_space();
+    wake_next_consumer();
+    if (messages.size() > start) signal_space(static_cast<std::uint32_t>(messages.size() - start));
     if (!full_hold) break;
   }
   return ErrorCode::ok;
 }
 
-/// Under the lock: whether the head can be taken inside this hold.
-bool Channel::next_is_small() const noexcept {
+/// Under the lock: whether the head can be taken inside this hold. A damaged message is left to the
+/// next pop, which reports it.
+bool Channel::next_is_small_and_sound() const noexcept {
   const std::uint32_t head = ring_->queue.head();
   if (head == kNone) return false;
   const BlockFields fields = ring_->segment->read_fields(head);
-  return fields.payload_bytes <= kInlineBytes &&
-         fields.payload_bytes + fields.metadata_bytes <= kInlineBytes;
+  if (!ring_->segment->plausible(head, fields, true)) return false;
+  if (fields.payload_bytes + fields.metadata_bytes > kInlineBytes) return false;
+  const StateWord word = ring_->segment->descriptor(head).state.load(std::memory_order_acquire);
+  return red_zone::intact(ring_->segment->arena() + fields.offset, fields.plan(), head,
+                          generation_of(word));
 }
 
 }  // namespace ipc0cp::shm

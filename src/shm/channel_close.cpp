@@ -52,7 +52,8 @@ void Channel::close() noexcept {
   ring_->wake_everybody();  // Among them threads of this handle, whose calls end with `closed`.
   finish_popped(true);
   if (!ring_->token_lost()) leave_ring();
-  if (options_.open.role == Role::kConsumer && acquired_.load() > 0) keep_views();
+  // With redelivery, finish_popped has done it; what is left is to go back to the queue.
+  if (options_.open.role == Role::kConsumer && !redelivers()) keep_views();
   ring_->wake_everybody();
   if (ring_->header().retired.load(std::memory_order_acquire) != 0) remove_if_retired(*ring_);
   // A thread that still waits for the lock must not get it in the name of a dead owner.
@@ -93,12 +94,23 @@ void Channel::leave_ring() noexcept {
 }
 
 void Channel::drop_token() noexcept {
-  if (ring_->busy() || leave_unclean_.load() || ring_->token_lost()) {
+  const bool unclean = ring_->busy() || leave_unclean_.load() || ring_->token_lost();
+  if (unclean || owns_unfinished_reservation()) {
     ring_->participants.drop_unclean();
   } else {
     ring_->participants.drop();
   }
   unreference();
+}
+
+/// A block that another thread was about to reserve when this handle was closed.
+bool Channel::owns_unfinished_reservation() const noexcept {
+  const auto is_ours = [this](std::uint32_t index) noexcept {
+    const StateWord word = ring_->segment->descriptor(index).state.load(std::memory_order_acquire);
+    return state_of(word) != State::kFree && owner_of(word) == ring_->participants.self();
+  };
+  const std::uint32_t growing = ring_->header().growing;
+  return (growing != kNone && is_ours(growing)) || is_ours(geometry().relief_descriptor());
 }
 
 RingStats Channel::stats() noexcept {

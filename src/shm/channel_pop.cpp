@@ -34,6 +34,7 @@ ErrorCode Channel::attempt_pop_alone(Message& message, Deadline& deadline) noexc
   if (entered != ErrorCode::ok) return entered;
   const ErrorCode result = attempt_pop(message);
   const ErrorCode left = ring_->leave();
+  wake_next_consumer();
   return left == ErrorCode::ok ? result : left;
 }
 
@@ -59,7 +60,6 @@ ErrorCode Channel::attempt_pop(Message& message) noexcept {
   } else {
     borrow(message, index, fields);
   }
-  if (ring_->queue.size() > 0) ring_->data_event.wake_one();
   return result;
 }
 
@@ -153,6 +153,7 @@ ErrorCode Channel::complete_borrow(Message& message) noexcept {
         release(message);
         return ErrorCode::out_of_memory;
       }
+      if (closed()) finish(message);  // Too late for close() to do it.
     } else if (!message.is_view_) {
       return_block(message);
     }
@@ -274,14 +275,19 @@ void Channel::push_returned(std::uint32_t index) noexcept {
                                         std::memory_order_relaxed));
 }
 
-void Channel::signal_space() noexcept {
+/// A woken consumer that leaves messages behind wakes the next.
+void Channel::wake_next_consumer() noexcept {
+  if (ring_->queue.size() > 0) ring_->data_event.wake_one();
+}
+
+void Channel::signal_space(std::uint32_t releases) noexcept {
   if (!ring_->space_event.someone_waits()) [[likely]]
     return;
   // A full ring's producer is woken for several blocks at once; what is not signalled now is
   // signalled by a later release, an empty queue, or seen at the end of the producer's slice.
   const std::uint32_t queued = ring_->queue.size();
   const std::uint32_t enough = std::min(kMostUnsignalledReleases, queued / 8);
-  unsignalled_releases_ += 1;
+  unsignalled_releases_ += releases;
   if (unsignalled_releases_ < enough) return;
   unsignalled_releases_ = 0;
   ring_->space_event.wake_all();

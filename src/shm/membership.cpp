@@ -33,9 +33,10 @@ ErrorCode Membership::refuse_damaged() noexcept {
   return ErrorCode::corrupt_buffer;
 }
 
-void Membership::recover() noexcept {
+void Membership::recover(std::uint32_t voided) noexcept {
   const RecoveryReport report = recovery.run(&participants);
-  report_.deaths += report.deaths;
+  header().repaired_deaths += voided;
+  report_.deaths += report.deaths + voided;
   report_.lost_messages += report.lost_messages;
   report_.redelivered_messages += report.redelivered_messages;
   report_.dropped_messages += report.dropped_messages;
@@ -75,7 +76,7 @@ void Membership::log_report() noexcept {
   }
 }
 
-bool Membership::anyone_is_gone(bool thorough) const noexcept {
+bool Membership::anyone_is_gone(bool thorough, std::uint32_t& voided) const noexcept {
   const std::uint32_t end = std::min<std::uint32_t>(header().slots_end, kSlotCount);
   const std::uint32_t own_slot = slot_of(participants.self());
   for (std::uint32_t index = 1; index < end; ++index) {
@@ -83,15 +84,19 @@ bool Membership::anyone_is_gone(bool thorough) const noexcept {
     const std::uint64_t word = segment->slot(index).word.load(std::memory_order_acquire);
     if (role_of(word) == Role::kNone) continue;
     if (participants.is_gone(index, word)) return true;
-    participants.void_if_certainly_gone(index, thorough);
-    if (segment->slot(index).word.load(std::memory_order_relaxed) != word) return true;
+    if (participants.void_if_certainly_gone(index, thorough)) {
+      voided += 1;
+      return true;
+    }
   }
   return false;
 }
 
 void Membership::repair_if_anyone_is_gone() noexcept {
-  if (anyone_is_gone(false) || header().recovery_wanted.load(std::memory_order_relaxed) != 0) {
-    recover();
+  std::uint32_t voided = 0;
+  if (anyone_is_gone(false, voided) ||
+      header().recovery_wanted.load(std::memory_order_relaxed) != 0) {
+    recover(voided);
   }
 }
 
@@ -112,7 +117,8 @@ ErrorCode Membership::sweep(std::int64_t now_ns, std::int64_t interval_ns, bool 
   }
   constexpr std::uint32_t kThoroughEvery = 32;
   const bool compare_start_times = thorough && ++sweeps_ % kThoroughEvery == 0;
-  if (!anyone_is_gone(compare_start_times) &&
+  std::uint32_t voided = 0;
+  if (!anyone_is_gone(compare_start_times, voided) &&
       header().recovery_wanted.load(std::memory_order_relaxed) == 0) {
     return ErrorCode::ok;
   }
@@ -120,7 +126,7 @@ ErrorCode Membership::sweep(std::int64_t now_ns, std::int64_t interval_ns, bool 
   const ErrorCode entered = enter(now_ns + kPatienceNs);
   if (entered == ErrorCode::timeout) return ErrorCode::ok;
   if (entered != ErrorCode::ok) return entered;
-  recover();
+  recover(voided);
   const ErrorCode left = leave();
   wake_everybody();
   return left;

@@ -57,8 +57,8 @@ class Membership {
     return ErrorCode::ok;
   }
 
-  /// Rebuilds everything derived. Needs the lock.
-  void recover() noexcept;
+  /// Rebuilds everything derived. Needs the lock. `voided`: deaths that the words no longer show.
+  void recover(std::uint32_t voided = 0) noexcept;
   /// Looks for the dead and cleans up behind them, at most once per `interval_ns` over all handles.
   /// `thorough`: may read files of /proc now and then, for the rule about raw clones.
   /// @return corrupt_buffer if this handle itself counts as dead, its refusal, or ok.
@@ -93,7 +93,8 @@ class Membership {
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
 
  private:
-  [[nodiscard]] bool anyone_is_gone(bool thorough) const noexcept;
+  /// `voided` counts the owners whose words this call made void.
+  bool anyone_is_gone(bool thorough, std::uint32_t& voided) const noexcept;
   ErrorCode enter_after_take_over() noexcept;
   ErrorCode refuse_damaged() noexcept;
   void log_report() noexcept;

@@ -123,7 +123,7 @@ bool Participants::own_token_is_held() const noexcept {
   return platform::range_is_held(probe_file_.get(), kTokenByte + slot_of(self_), 1);
 }
 
-void Participants::void_if_certainly_gone(std::uint32_t index,
+bool Participants::void_if_certainly_gone(std::uint32_t index,
                                           bool compare_start_time) const noexcept {
   Slot& slot = segment_.slot(index);
   std::uint64_t word = slot.word.load(std::memory_order_acquire);
@@ -133,17 +133,19 @@ void Participants::void_if_certainly_gone(std::uint32_t index,
   other.pid_namespace_inode = slot.pid_namespace_inode;
   other.time_namespace_inode = slot.time_namespace_inode;
   // While a newcomer attaches, the description may still be the predecessor's.
-  if (role_of(word) == Role::kAttaching || role_of(word) == Role::kNone) return;
-  if (!platform::certainly_gone(other, identity_, compare_start_time)) return;
+  if (role_of(word) == Role::kAttaching || role_of(word) == Role::kNone) return false;
+  if (!platform::certainly_gone(other, identity_, compare_start_time)) return false;
   std::uint32_t incarnation = (incarnation_of_slot(word) + 1) & kIncarnationMask;
   if (incarnation == 0) incarnation = 1;
   // Wanted first: a slot without a role is never swept, so its blocks would be forgotten.
   segment_.header().recovery_wanted.store(1, std::memory_order_release);
-  if (slot.word.compare_exchange_strong(word, make_slot_word(incarnation, Role::kNone),
-                                        std::memory_order_acq_rel)) {
-    // And once more: a recovery in between may have cleared it while it still saw the old word.
-    segment_.header().recovery_wanted.store(1, std::memory_order_release);
+  if (!slot.word.compare_exchange_strong(word, make_slot_word(incarnation, Role::kNone),
+                                         std::memory_order_acq_rel)) {
+    return false;
   }
+  // And once more: a recovery in between may have cleared it while it still saw the old word.
+  segment_.header().recovery_wanted.store(1, std::memory_order_release);
+  return true;
 }
 
 }  // namespace ipc0cp::shm

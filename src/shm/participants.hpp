@@ -58,7 +58,7 @@ class Participants {
   /// Whether our own token is still held; a stray close_range() can free it.
   [[nodiscard]] bool own_token_is_held() const noexcept;
   /// Voids an owner whose token is held by a raw clone of a process that is certainly gone.
-  void void_if_certainly_gone(std::uint32_t slot, bool compare_start_time) const noexcept;
+  bool void_if_certainly_gone(std::uint32_t slot, bool compare_start_time) const noexcept;
 
   [[nodiscard]] int token_file() const noexcept { return token_file_.get(); }
   [[nodiscard]] int probe_file() const noexcept { return probe_file_.get(); }

@@ -69,12 +69,15 @@ ErrorCode Channel::take_relief(Request& request) noexcept {
     return ErrorCode::buffer_full;
   }
   if (request.block_bytes > geometry().relief_bytes) return ErrorCode::buffer_full;
+  const std::uint64_t mark = ring_->header().relief_mark.load(std::memory_order_relaxed);
+  if (mark > geometry().relief_bytes || mark % kGranuleBytes != 0) {
+    ring_->header().damaged.store(1, std::memory_order_release);
+    return ErrorCode::corrupt_buffer;
+  }
   descriptor.offset = geometry().main_bytes;
   descriptor.extent_bytes = geometry().relief_bytes;
   if (commit_loan(request, index) != ErrorCode::ok) return ErrorCode::corrupt_buffer;
-  const std::uint64_t mark = ring_->header().relief_mark.load(std::memory_order_relaxed);
   if (mark >= request.block_bytes) return ErrorCode::ok;
-  if (mark % kGranuleBytes != 0) return ErrorCode::corrupt_buffer;
   request.reserve = Request::Reserve::relief;
   request.reserve_begin = geometry().main_bytes + mark;
   request.reserve_bytes = round_up(request.block_bytes) - mark;
