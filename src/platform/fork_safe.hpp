@@ -8,6 +8,11 @@
 
 namespace ipc0cp::platform {
 
+/// Runs the functions around every later fork.
+inline int on_fork(void (*prepare)(), void (*in_parent)(), void (*in_child)()) noexcept {
+  return pthread_atfork(prepare, in_parent, in_child);
+}
+
 /// Holds the mutex across every later fork, so that the child never finds it locked by a thread
 /// it does not have. Registers once.
 template <std::mutex& mutex>

@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -100,6 +101,8 @@ std::uint64_t ForkGeneration::current() noexcept {
   }
   return generation;
 }
+
+std::uint32_t current_thread() noexcept { return static_cast<std::uint32_t>(syscall(SYS_gettid)); }
 
 unsigned processor_count() noexcept {
   cpu_set_t processors;

@@ -40,6 +40,7 @@ class ForkGeneration {
   static std::atomic<std::atomic<std::uint64_t>*> page_;
 };
 
+std::uint32_t current_thread() noexcept;
 unsigned processor_count() noexcept;
 std::uint32_t effective_user() noexcept;
 std::uint64_t random_word() noexcept;

@@ -2,6 +2,7 @@
 #include "platform/shared_memory.hpp"
 
 #include <fcntl.h>
+#include <linux/falloc.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -11,6 +12,7 @@
 #include <array>
 #include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <limits>
 #include <utility>
 
@@ -102,9 +104,7 @@ int give_name(const File& file, const std::string& path) noexcept {
 
 int remove_name(const std::string& path) noexcept { return unlink(path.c_str()) == 0 ? 0 : errno; }
 
-int set_mode(const File& file, unsigned mode) noexcept {
-  return fchmod(file.get(), mode) == 0 ? 0 : errno;
-}
+int set_mode(int file, unsigned mode) noexcept { return fchmod(file, mode) == 0 ? 0 : errno; }
 
 int set_size(const File& file, std::uint64_t bytes) noexcept {
   int result = 0;
@@ -128,9 +128,9 @@ int read_at(const File& file, std::uint64_t offset, void* target, std::size_t by
   return 0;
 }
 
-int identity_of(const File& file, FileIdentity& identity) noexcept {
+int identity_of(int file, FileIdentity& identity) noexcept {
   struct stat status {};
-  if (fstat(file.get(), &status) != 0) return errno;
+  if (fstat(file, &status) != 0) return errno;
   identity = to_identity(status);
   return 0;
 }
@@ -173,6 +173,25 @@ int reserve(int file, std::uint64_t file_offset, std::byte* address, std::size_t
     bytes -= piece;
   }
   return 0;
+}
+
+void unreserve(int file, std::uint64_t file_offset, std::size_t bytes) noexcept {
+  syscall(SYS_fallocate, file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+          static_cast<off_t>(file_offset), static_cast<off_t>(bytes));
+}
+
+std::byte* copy_pages(const std::byte* pages, std::size_t bytes) noexcept {
+  void* copy = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (copy == MAP_FAILED) return nullptr;
+  std::memcpy(copy, pages, bytes);
+  return static_cast<std::byte*>(copy);
+}
+
+void discard_pages(std::byte* copy, std::size_t bytes) noexcept { munmap(copy, bytes); }
+
+void replace_pages(std::byte* pages, std::byte* copy, std::size_t bytes, bool writable) noexcept {
+  void* moved = mremap(copy, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, pages);
+  if (moved != MAP_FAILED && !writable) mprotect(moved, bytes, PROT_READ);
 }
 
 std::uint64_t free_shared_memory() noexcept {

@@ -67,10 +67,10 @@ int open_unnamed(unsigned mode, File& file) noexcept;
 int open_again(const File& file, File& again) noexcept;
 int give_name(const File& file, const std::string& path) noexcept;
 int remove_name(const std::string& path) noexcept;
-int set_mode(const File& file, unsigned mode) noexcept;
+int set_mode(int file, unsigned mode) noexcept;
 int set_size(const File& file, std::uint64_t bytes) noexcept;
 int read_at(const File& file, std::uint64_t offset, void* target, std::size_t bytes) noexcept;
-int identity_of(const File& file, FileIdentity& identity) noexcept;
+int identity_of(int file, FileIdentity& identity) noexcept;
 int identity_of(const std::string& path, FileIdentity& identity) noexcept;
 int map(const File& file, std::uint64_t offset, std::size_t bytes, bool writable,
         Mapping& mapping) noexcept;
@@ -78,6 +78,15 @@ int map(const File& file, std::uint64_t offset, std::size_t bytes, bool writable
 /// Backs a mapped, page-aligned range with memory; `file` is used where the kernel cannot
 /// populate a mapping. 0, ENOSPC, or another errno; earlier pages of the range may be backed then.
 int reserve(int file, std::uint64_t file_offset, std::byte* address, std::size_t bytes) noexcept;
+
+/// Gives the memory behind a range of the file back.
+void unreserve(int file, std::uint64_t file_offset, std::size_t bytes) noexcept;
+
+/// A private copy of mapped pages, to be put in their place in a forked child; null without memory.
+std::byte* copy_pages(const std::byte* pages, std::size_t bytes) noexcept;
+void discard_pages(std::byte* copy, std::size_t bytes) noexcept;
+/// Moves a copy over the pages it was made of.
+void replace_pages(std::byte* pages, std::byte* copy, std::size_t bytes, bool writable) noexcept;
 
 /// Free bytes below /dev/shm; UINT64_MAX where there is no limit.
 std::uint64_t free_shared_memory() noexcept;

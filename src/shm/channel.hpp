@@ -183,6 +183,8 @@ class Channel {
   void wait_for_soft_cap(std::uint64_t message_bytes, Deadline& deadline) noexcept;
   void spin_for_room() noexcept;
   bool spin_for_data() noexcept;
+  [[nodiscard]] std::int64_t claim_patience_ns() const noexcept;
+  [[nodiscard]] std::int64_t time_to_claim(std::int64_t now_ns) const noexcept;
   void update_claim(std::uint64_t block_bytes, std::int64_t now_ns) noexcept;
   [[nodiscard]] bool must_stand_back(const Request& request) noexcept;
   void log_long_wait(const char* what) const noexcept;

@@ -107,7 +107,7 @@ void Channel::drop_token() noexcept {
 bool Channel::owns_unfinished_reservation() const noexcept {
   const auto is_ours = [this](std::uint32_t index) noexcept {
     const StateWord word = ring_->segment->descriptor(index).state.load(std::memory_order_acquire);
-    return state_of(word) != State::kFree && owner_of(word) == ring_->participants.self();
+    return state_of(word) == State::kLoaned && owner_of(word) == ring_->participants.self();
   };
   const std::uint32_t growing = ring_->header().growing;
   return (growing != kNone && is_ours(growing)) || is_ours(geometry().relief_descriptor());

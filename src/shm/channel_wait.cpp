@@ -105,7 +105,7 @@ ErrorCode Channel::push_slowly(Request& request, Deadline& deadline,
     if (result != ErrorCode::buffer_full && result != ErrorCode::no_consumers) continue;
     if (request.must_reserve()) continue;
     header.producer_waits.fetch_add(1, std::memory_order_relaxed);
-    ring_->space_event.sleep(announced, std::min(left_ns, kWorkSliceNs));
+    ring_->space_event.sleep(announced, std::min({left_ns, kWorkSliceNs, time_to_claim(now_ns)}));
     if (!logged && now_ns - start_ns > kLongWaitNs) {
       logged = true;
       log_long_wait(nobody_reads ? "a consumer" : "room");
@@ -135,6 +135,20 @@ ErrorCode Channel::attempt_push_while_waiting(Request& request, Deadline& deadli
   return left == ErrorCode::ok ? result : left;
 }
 
+/// Where views fill the main part for good, waiting long again each time would only cost time.
+std::int64_t Channel::claim_patience_ns() const noexcept {
+  return served_by_relief_ ? kMillisecond : kClaimAfterNs;
+}
+
+/// How long until this waiting producer may become the claimant; a whole slice if it is, or if
+/// somebody else is.
+std::int64_t Channel::time_to_claim(std::int64_t now_ns) const noexcept {
+  if (ring_->header().claimant != 0) return kWorkSliceNs;
+  const Slot& slot = ring_->participants.own_slot();
+  const std::int64_t waited_ns = now_ns - slot.want_since_ns.load(std::memory_order_relaxed);
+  return std::clamp(claim_patience_ns() - waited_ns, kMillisecond / 10, kWorkSliceNs);
+}
+
 /// Registers the want, and makes the oldest one of those that still wait the claimant.
 void Channel::update_claim(std::uint64_t block_bytes, std::int64_t now_ns) noexcept {
   Header& header = ring_->header();
@@ -151,9 +165,7 @@ void Channel::update_claim(std::uint64_t block_bytes, std::int64_t now_ns) noexc
     header.claimant_bytes = block_bytes;
     return;
   }
-  // Where views fill the main part for good, waiting again each time would only cost time.
-  const std::int64_t patience_ns = served_by_relief_ ? kMillisecond : kClaimAfterNs;
-  if (header.claimant != 0 || now_ns - since_ns < patience_ns) return;
+  if (header.claimant != 0 || now_ns - since_ns < claim_patience_ns()) return;
   for (std::uint32_t index = 1; index < std::min<std::uint32_t>(header.slots_end, kSlotCount);
        ++index) {
     const Slot& other = ring_->segment->slot(index);

@@ -4,10 +4,7 @@
 // The child gets copies of our descriptors and with them the parent's locks, so it closes them
 // first thing. A view that exists at the fork stays valid in the child: the pages of live blocks
 // are copied before the fork, and the child puts the copies over the shared ones.
-#include <sys/mman.h>
-
 #include <algorithm>
-#include <cstring>
 #include <mutex>
 
 #include "platform/fork_safe.hpp"
@@ -44,7 +41,7 @@ void in_child() {
 }  // namespace
 
 void process_channels::add(Channel& channel) noexcept {
-  static const int registered = pthread_atfork(prepare, in_parent, in_child);
+  static const int registered = platform::on_fork(prepare, in_parent, in_child);
   static_cast<void>(registered);
   const std::lock_guard guard(g_mutex);
   channel.next_in_process = g_first;
@@ -118,11 +115,10 @@ void Channel::prepare_fork() noexcept {
     private_copies_.reserve(ranges.size());
     for (const Range& range : ranges) {
       const std::size_t bytes = range.end - range.begin;
-      void* copy = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-      if (copy == MAP_FAILED) throw std::bad_alloc();
       std::byte* address = ring_->segment->arena() + range.begin;
-      std::memcpy(copy, address, bytes);
-      private_copies_.push_back({address, static_cast<std::byte*>(copy), bytes});
+      std::byte* copy = platform::copy_pages(address, bytes);
+      if (copy == nullptr) throw std::bad_alloc();
+      private_copies_.push_back({address, copy, bytes});
     }
   } catch (const std::bad_alloc&) {
     fork_copies_failed_ = true;
@@ -130,17 +126,17 @@ void Channel::prepare_fork() noexcept {
 }
 
 void Channel::finish_fork_in_parent() noexcept {
-  for (const PrivateCopy& saved : private_copies_) munmap(saved.copy, saved.bytes);
+  for (const PrivateCopy& saved : private_copies_) {
+    platform::discard_pages(saved.copy, saved.bytes);
+  }
   private_copies_.clear();
 }
 
 void Channel::finish_fork_in_child() noexcept {
   ring_->participants.close_inherited();
+  const bool writable = options_.open.role == Role::kProducer;
   for (const PrivateCopy& saved : private_copies_) {
-    void* moved =
-        mremap(saved.copy, saved.bytes, saved.bytes, MREMAP_MAYMOVE | MREMAP_FIXED, saved.address);
-    if (moved == MAP_FAILED) continue;
-    if (options_.open.role == Role::kConsumer) mprotect(moved, saved.bytes, PROT_READ);
+    platform::replace_pages(saved.address, saved.copy, saved.bytes, writable);
   }
 }
 

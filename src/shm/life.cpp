@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <string_view>
 #include <thread>
@@ -10,6 +11,7 @@
 #include "log_internal.hpp"
 #include "platform/clock.hpp"
 #include "platform/liveness.hpp"
+#include "shm/joining.hpp"
 
 namespace ipc0cp::shm {
 namespace {
@@ -69,21 +71,24 @@ class Opening {
   }
 
  private:
-  void pause(const char* state) const {
+  /// Throws if there is no time left or the user wants no more; else waits a little.
+  void pause(const char* state) {
     if (options_.interrupt_check != nullptr && options_.interrupt_check()) {
       throw Error(ErrorCode::interrupted, "interrupted while opening " + quoted(options_.name));
     }
     if (platform::now_ns() >= deadline_ns_) {
       throw Error(ErrorCode::timeout, "time-out: " + quoted(options_.name) + " " + state);
     }
-    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    std::this_thread::sleep_for(pause_);
+    pause_ = std::min(2 * pause_, std::chrono::milliseconds(20));
   }
 
   Attempt open_existing() {
     OpenFiles files;
     if (!open_files(files)) return Attempt::absent;
     FileIdentity identity;
-    if (const int error = platform::identity_of(files.token, identity)) fail_system(path_, error);
+    if (const int error = platform::identity_of(files.token.get(), identity))
+      fail_system(path_, error);
     check_owner(identity);
     if (platform::lock_byte(files.token.get(), kLifeByte, LockKind::read) != LockResult::taken) {
       return Attempt::again;
@@ -102,7 +107,6 @@ class Opening {
       const Attempt settled = settle_orphan(files, geometry);
       if (settled != Attempt::joined) return settled;
     }
-    check_sizes(geometry);
     return join(std::move(files), geometry);
   }
 
@@ -150,9 +154,9 @@ class Opening {
     FileIdentity probe;
     FileIdentity mapped;
     if (platform::identity_of(path_, named) != 0) return false;
-    if (platform::identity_of(files.token, token) != 0 ||
-        platform::identity_of(files.probe, probe) != 0 ||
-        platform::identity_of(files.mapped, mapped) != 0) {
+    if (platform::identity_of(files.token.get(), token) != 0 ||
+        platform::identity_of(files.probe.get(), probe) != 0 ||
+        platform::identity_of(files.mapped.get(), mapped) != 0) {
       return false;
     }
     return named.same_file(token) && token.same_file(probe) && token.same_file(mapped) &&
@@ -222,6 +226,9 @@ class Opening {
 
   Attempt join(OpenFiles files, const Geometry& geometry) {
     membership_ = map_membership(files, geometry);
+    // A ring that is given up is about to make room for one of any size.
+    const bool retired = membership_->header().retired.load(std::memory_order_acquire) != 0;
+    if (!retired) check_sizes(geometry);
     claim_slot(files);
     Membership& ring = *membership_;
     const ErrorCode entered = enter_patiently(ring);
@@ -233,7 +240,8 @@ class Opening {
               ? "time-out: " + quoted(options_.name) + " is locked by a process that is stopped"
               : quoted(options_.name) + " is damaged; end its users and remove " + path_);
     }
-    if (ring.participants.predecessor_died()) ring.recover();
+    // The slot's word shows the newcomer already, so this death has to be counted here.
+    if (ring.participants.predecessor_died()) ring.recover(1);
     ring.participants.predecessor_is_recovered();
     ring.repair_if_anyone_is_gone();
     if (ring.header().retired.load(std::memory_order_acquire) != 0) {
@@ -243,13 +251,13 @@ class Opening {
       return Attempt::again;
     }
     std::string option_conflict;
-    if (!agree_on_options(ring, option_conflict)) {
+    if (!agree_on_options(ring, options_, option_conflict)) {
       ring.leave();
       membership_.reset();
       throw Error(ErrorCode::option_mismatch, option_conflict);
     }
-    const std::string note = settle_leftovers(ring);
-    take_role(ring);
+    const std::string note = settle_leftovers(ring, options_);
+    take_role(ring, options_);
     ring.leave();
     platform::unlock_byte(ring.participants.token_file(), kLifeByte);
     ring.wake_everybody();
@@ -258,7 +266,7 @@ class Opening {
   }
 
   /// Takes the lock in slices, so that Ctrl-C is heard and a dead holder is seen.
-  ErrorCode enter_patiently(Membership& ring) const {
+  ErrorCode enter_patiently(Membership& ring) {
     const std::int64_t end_ns =
         std::min(deadline_ns_, platform::deadline_after(60 * platform::kSecond));
     while (true) {
@@ -268,60 +276,6 @@ class Opening {
       ring.sweep(now_ns, 10 * platform::kMillisecond);
       pause("is locked by a process that is stopped");
     }
-  }
-
-  /// The first producer decides the options of a ring that a consumer made.
-  bool agree_on_options(Membership& ring, std::string& conflict) const {
-    if (options_.role != Role::kProducer) return true;
-    const std::uint32_t mine = kOptionsFixed | (options_.redeliver ? kOptionRedeliver : 0);
-    const std::uint32_t theirs = ring.header().options.load(std::memory_order_relaxed);
-    if ((theirs & kOptionsFixed) == 0) {
-      ring.header().options.store(mine, std::memory_order_relaxed);
-      return true;
-    }
-    if (theirs == mine) return true;
-    const char* has = (theirs & kOptionRedeliver) != 0 ? "True" : "False";
-    conflict = quoted(options_.name) + " has redeliver=" + has + ", asked for " +
-               (options_.redeliver ? "True" : "False") + "; use the same everywhere";
-    return false;
-  }
-
-  /// Contract, "Reruns": what to do with messages that nobody living has pushed.
-  std::string settle_leftovers(Membership& ring) const {
-    Header& header = ring.header();
-    if (header.producers + header.consumers > 0) return {};
-    const std::uint64_t word = header.joined_left.load(std::memory_order_relaxed);
-    const std::uint32_t left_behind = ring.queue.size();
-    if (left_behind == 0) {
-      header.joined_left.store(0, std::memory_order_relaxed);
-      return {};
-    }
-    // Nobody joined, yet messages: an earlier run that died and was resumed.
-    if (joined_of(word) == left_of(word) && joined_of(word) != 0) return {};
-    const bool discard = options_.stale == Stale::discard;
-    if (discard) {
-      while (ring.queue.size() > 0) {
-        drop_head(*ring.segment, ring.allocator, ring.queue, ring.recovery);
-      }
-    }
-    header.joined_left.store(0, std::memory_order_relaxed);
-    return quoted(options_.name) + ": " + std::to_string(left_behind) +
-           " message(s) of producers that died are " +
-           (discard ? "discarded (stale=\"discard\")"
-                    : "kept; waiting for a new producer after them (stale=\"resume\")");
-  }
-
-  void take_role(Membership& ring) const {
-    Header& header = ring.header();
-    if (options_.role == Role::kProducer) {
-      // Joined before the role: a death in between counts as a producer that died.
-      header.joined_left.store(header.joined_left.load(std::memory_order_relaxed) + kOneJoined,
-                               std::memory_order_release);
-    }
-    ring.participants.set_role(options_.role);
-    (options_.role == Role::kProducer ? header.producers : header.consumers) += 1;
-    header.slots_end =
-        std::max<std::uint32_t>(header.slots_end, slot_of(ring.participants.self()) + 1);
   }
 
   /// False if somebody else was faster to take the name.
@@ -337,7 +291,7 @@ class Opening {
       fail_system("cannot create a file in " + std::string(platform::kSharedMemoryDirectory),
                   error);
     }
-    int error = platform::set_mode(files.mapped, options_.mode);
+    int error = platform::set_mode(files.mapped.get(), options_.mode);
     if (error == 0) error = platform::set_size(files.mapped, geometry.file_bytes);
     if (error == 0) error = platform::open_again(files.mapped, files.token);
     if (error == 0) error = platform::open_again(files.mapped, files.probe);
@@ -358,7 +312,7 @@ class Opening {
     if (options_.reserve) reserve_everything(ring, files.mapped);
     ring.recovery.run(nullptr);
     claim_slot(files);
-    take_role(ring);
+    take_role(ring, options_);
     const int error = platform::give_name(files.mapped, path_);
     if (error == 0) return true;
     membership_.reset();
@@ -379,6 +333,7 @@ class Opening {
   const OpenOptions& options_;
   std::int64_t deadline_ns_;
   std::string path_;
+  std::chrono::milliseconds pause_{1};
   std::unique_ptr<Membership> membership_;
 };
 
@@ -415,16 +370,9 @@ void remove_if_retired(const Membership& membership) noexcept {
   try {
     const std::string path = path_of(membership.name());
     FileIdentity named;
-    struct {
-      FileIdentity identity;
-      int error;
-    } ours{};
-    File borrowed(token);
-    ours.error = platform::identity_of(borrowed, ours.identity);
-    borrowed.take();
-    if (ours.error == 0 && platform::identity_of(path, named) == 0 &&
-        named.same_file(ours.identity) &&
-        membership.header().retired.load(std::memory_order_acquire) != 0) {
+    FileIdentity ours;
+    if (platform::identity_of(token, ours) == 0 && platform::identity_of(path, named) == 0 &&
+        named.same_file(ours) && membership.header().retired.load(std::memory_order_acquire) != 0) {
       platform::remove_name(path);
     }
   } catch (const std::bad_alloc&) {

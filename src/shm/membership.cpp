@@ -9,6 +9,17 @@
 
 namespace ipc0cp::shm {
 
+namespace {
+
+bool is_worth_telling(const RecoveryReport& report) noexcept {
+  return report.deaths + report.lost_messages + report.redelivered_messages +
+                 report.dropped_messages + report.quarantined >
+             0 ||
+         report.damaged;
+}
+
+}  // namespace
+
 Membership::Membership(std::string name, std::unique_ptr<Segment> segment_to_use)
     : name_(std::move(name)),
       segment(std::move(segment_to_use)),
@@ -42,7 +53,7 @@ void Membership::recover(std::uint32_t voided) noexcept {
   report_.dropped_messages += report.dropped_messages;
   report_.quarantined += report.quarantined;
   report_.damaged |= report.damaged;
-  report_pending_ = report_.deaths > 0 || report_.quarantined > 0 || report_.damaged;
+  report_pending_ = is_worth_telling(report_);
 }
 
 void Membership::log_report() noexcept {
@@ -51,7 +62,7 @@ void Membership::log_report() noexcept {
   const RecoveryReport report = std::exchange(report_, RecoveryReport{});
   report_pending_ = false;
   lock.release();
-  if (report.deaths == 0 && report.quarantined == 0 && !report.damaged) return;
+  if (!is_worth_telling(report)) return;
   try {
     std::string text = "ring '" + name_ + "': cleaned up after " + std::to_string(report.deaths) +
                        " participant(s) that died";

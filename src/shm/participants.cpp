@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shm/participants.hpp"
 
-#include <sys/syscall.h>
-#include <unistd.h>
-
 #include <algorithm>
 
 #include "platform/clock.hpp"
@@ -66,7 +63,7 @@ void Participants::describe_self(Slot& slot) noexcept {
   slot.pid_namespace_inode = identity_.pid_namespace_inode;
   slot.time_namespace_inode = identity_.time_namespace_inode;
   slot.process_id = identity_.process_id;
-  slot.thread_id = static_cast<std::uint32_t>(syscall(SYS_gettid));
+  slot.thread_id = platform::current_thread();
   std::copy(identity_.name.begin(), identity_.name.end(), slot.name);
   slot.want_bytes.store(0, std::memory_order_relaxed);
   slot.want_since_ns.store(0, std::memory_order_relaxed);

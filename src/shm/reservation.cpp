@@ -5,10 +5,6 @@
 // never in the bins. Who needs more takes the wilderness as a LOANED block, has it populated
 // without the lock, and moves the mark from exactly the beginning of that block. There is one
 // grower at a time; a dead one leaves a LOANED block above the mark, which recover() forgets.
-#include <fcntl.h>
-#include <linux/falloc.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <algorithm>
 
@@ -98,8 +94,7 @@ std::uint64_t Channel::reserve_memory(const Request& request) noexcept {
     if (platform::reserve(file, offset, ring_->segment->arena() + begin, piece) != 0) {
       // The piece may be backed in part; above the mark and still ours, it can go back.
       if (descriptor.state.load(std::memory_order_acquire) == request.word) {
-        syscall(SYS_fallocate, file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-                static_cast<off_t>(offset), static_cast<off_t>(piece));
+        platform::unreserve(file, offset, piece);
       }
       break;
     }

@@ -51,7 +51,7 @@ ErrorCode Segment::read_geometry(const platform::File& file, Geometry& geometry,
   } identity{};
   static_assert(offsetof(Identity, descriptor_count) == offsetof(Header, descriptor_count));
   platform::FileIdentity status;
-  if (platform::identity_of(file, status) != 0 || !status.regular) {
+  if (platform::identity_of(file.get(), status) != 0 || !status.regular) {
     what_is_wrong = "it is not a regular file";
     return ErrorCode::not_a_ring;
   }
