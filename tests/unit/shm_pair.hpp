@@ -72,10 +72,10 @@ struct Pair {
   [[nodiscard]] shm::Header& header() const { return membership().header(); }
   [[nodiscard]] const shm::Segment& segment() const { return *membership().segment; }
   /// Another handle of the same ring.
-  [[nodiscard]] SharedRingBufferProducer another_producer(ProducerOptions options = {}) const {
+  SharedRingBufferProducer another_producer(ProducerOptions options = {}) const {
     return SharedRingBufferProducer(name.get(), 0, options);
   }
-  [[nodiscard]] SharedRingBufferConsumer another_consumer(ConsumerOptions options = {}) const {
+  SharedRingBufferConsumer another_consumer(ConsumerOptions options = {}) const {
     return SharedRingBufferConsumer(name.get(), 0, options);
   }
 
