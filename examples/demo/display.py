@@ -10,13 +10,14 @@ from types import TracebackType
 from typing import Protocol
 
 from crew import Member
-from ipc0cp import RingStats
 from rich.console import Console, Group
 from rich.live import Live
 from rich.panel import Panel
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
+
+from ipc0cp import RingStats
 
 MIB = 1 << 20
 SECONDS_OF_AVERAGE = 2.0

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import sys
 
-from ipc0cp import SharedRingBufferProducer
 from photographs import load_photographs
+
+from ipc0cp import SharedRingBufferProducer
 
 
 def main(ring: str, total_data_bytes: int, frames: int) -> None:

@@ -24,11 +24,12 @@ from typing import NoReturn
 from contact_sheet import draw_contact_sheet
 from crew import Crew, Member
 from display import Display, Snapshot, make_display
-from ipc0cp import Error, RingStats, SharedRingBufferConsumer, Timeout
 from photographs import load_photographs
 from rich.console import Console
 from rich.table import Table
 from sink import DemoFailed, Sink, account
+
+from ipc0cp import Error, RingStats, SharedRingBufferConsumer, Timeout
 
 ROOT = Path(__file__).resolve().parents[2]
 RING_BYTES = 64 << 20

@@ -9,8 +9,9 @@ import json
 from typing import Any
 
 import numpy as np
-from ipc0cp import Message, RingStats
 from photographs import Photograph, Pixels, reference_edges
+
+from ipc0cp import Message, RingStats
 
 
 class DemoFailed(Exception):  # noqa: N818 - the sentence it carries is what people read.

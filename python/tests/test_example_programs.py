@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every program of examples/ in every mix of languages, and the demo with its killed worker."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = ROOT / "examples"
+PROGRAMS = Path(os.environ.get("IPC0CP_BUILD_DIR", ROOT / "build")) / "examples"
+DEMO = EXAMPLES / "demo" / "run_demo.py"
+SECONDS = 60
+
+# What the consumer of each example prints, whoever produces.
+OUTPUTS = {
+    "hello": [
+        "text hello",
+        'json {"from":"a producer","to":["a","consumer"]}',
+        "ndarray 1 to 6",
+        "end of stream",
+    ],
+    "loan": [f"480 x 640, {1000 * number} to {1000 * number + 639}" for number in range(3)],
+    "borrow": ["brightest 200, writable no"],
+}
+
+
+def rings() -> set[str]:
+    return {path.name for path in Path("/dev/shm").glob("ipc0cp.*")}
+
+
+def command(name: str, language: str) -> list[str]:
+    if language == "python":
+        return [sys.executable, str(EXAMPLES / "python" / f"{name}.py")]
+    program = PROGRAMS / name
+    assert program.exists(), f"no {program}: run `make build` or set IPC0CP_BUILD_DIR"
+    return [str(program)]
+
+
+def test_the_table_names_every_example():
+    in_python = {path.stem for path in (EXAMPLES / "python").glob("*.py")}
+    in_cpp = {path.stem for path in (EXAMPLES / "cpp").glob("*.cpp")}
+    table = (EXAMPLES / "README.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^\| `(\w+)` \|", table, flags=re.MULTILINE))
+    assert in_python == in_cpp == listed == set(OUTPUTS)
+
+
+@pytest.mark.parametrize("consumer_language", ["python", "cpp"])
+@pytest.mark.parametrize("producer_language", ["python", "cpp"])
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_example(name, producer_language, consumer_language, ring_name):
+    consumer = subprocess.Popen(
+        [*command(name, consumer_language), "consume", ring_name],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        producer_command = [*command(name, producer_language), "produce", ring_name]
+        subprocess.run(producer_command, check=True, timeout=SECONDS)
+        output, _ = consumer.communicate(timeout=SECONDS)
+    finally:
+        consumer.kill()
+        consumer.wait()
+    assert consumer.returncode == 0
+    assert output.splitlines() == OUTPUTS[name]
+
+
+def demo_command(sheet: Path, *options: str) -> list[str]:
+    pytest.importorskip("rich", reason="the demo needs the extra [demo]")
+    pytest.importorskip("skimage", reason="the demo needs the extra [demo]")
+    worker = str(PROGRAMS / "demo_worker")
+    return [sys.executable, str(DEMO), "--worker", worker, "--output", str(sheet), *options]
+
+
+def run_demo(sheet: Path, *options: str) -> dict[str, str]:
+    """The rows of the closing table."""
+    before = rings()
+    finished = subprocess.run(
+        demo_command(sheet, "--frames", "160", *options),
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+    )
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    assert not {name for name in rings() - before if name.startswith("ipc0cp.demo-")}
+    return dict(re.findall(r"^([\w /']+?) {2,}(\S.*)$", finished.stdout, flags=re.MULTILINE))
+
+
+def test_demo_accounts_for_every_frame_when_a_worker_is_killed(tmp_path):
+    rows = run_demo(tmp_path / "sheet.png")
+    lost = next(value for name, value in rows.items() if name.startswith("lost with worker"))
+    lost_frames = int(lost.split(":")[0])
+    processed = int(rows["frames processed"].split()[0])
+    assert rows["frames sent"] == "160"
+    assert lost_frames in (0, 1)
+    assert processed + lost_frames == 160
+    with Image.open(tmp_path / "sheet.png") as image:
+        assert image.format == "PNG"
+        # A page of pictures, not a blank one.
+        assert len(image.convert("RGB").resize((64, 64)).getcolors(4096)) > 500
+
+
+def test_demo_loses_nothing_when_nobody_is_killed(tmp_path):
+    rows = run_demo(tmp_path / "sheet.png", "--no-chaos")
+    assert rows["frames processed"].split()[0] == "160"
+    assert not any(name.startswith("lost") for name in rows)
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_demo_leaves_nothing_behind_when_it_is_stopped(tmp_path, ending):
+    demo = subprocess.Popen(
+        demo_command(tmp_path / "sheet.png", "--frames", "1000000"),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    own_rings = {f"ipc0cp.demo-{name}-{demo.pid}" for name in ("frames", "results")}
+    try:
+        # Lines that count frames come once the rings and the workers are there.
+        assert any(re.match(r" *[1-9][\d,]* of", line) for line in demo.stdout)
+        assert own_rings <= rings()
+        demo.send_signal(ending)
+        assert demo.wait(SECONDS) == 128 + ending
+    finally:
+        demo.kill()
+        demo.wait()
+        demo.stdout.close()
+    assert not own_rings & rings()
+    assert processes_naming(f"demo-frames-{demo.pid}") == []
+
+
+def processes_naming(word: str) -> list[str]:
+    """Command lines of living processes in which the word stands."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            text = path.read_bytes().replace(b"\0", b" ").decode()
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # It ended while we looked.
+        if word in text:
+            found.append(text)
+    return found
