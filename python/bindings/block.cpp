@@ -69,6 +69,9 @@ void bind_blocks(nb::module_& module) {
       .def(
           "done", [](Block& block) { block.message.done(); },
           "Redelivery: the message is finished and will not come again.")
+      .def(
+          "requeue", [](Block& block) { block.message.requeue(); },
+          "Redelivery: the message goes back to its place once no view of it is left.")
       .def("__len__", [](const Block& block) { return block.message.payload().size(); });
   nb::class_<LoanBlock>(module, "LoanBlock", nb::type_slots(g_loan_slots),
                         nb::is_weak_referenceable(),

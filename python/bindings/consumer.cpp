@@ -87,6 +87,9 @@ class ConsumerHandle {
                     payload_bytes);
   }
 
+  void done() {
+    without_gil([&] { consumer_->done(); });
+  }
   void close() {
     without_gil([&] { consumer_->close(); });
   }
@@ -145,6 +148,7 @@ void bind_consumer(nb::module_& module) {
            nb::sig("def remember(self, metadata: bytes, dtype: object, shape: tuple[int, ...],"
                    " is_fortran: bool, payload_bytes: int) -> None"),
            "Let `pop` build arrays of exactly this metadata from now on.")
+      .def("done", &ConsumerHandle::done, "Redelivery: finish what this thread has popped last.")
       .def("close", &ConsumerHandle::close)
       .def_prop_ro("closed", &ConsumerHandle::closed)
       .def_prop_ro("name", &ConsumerHandle::name)

@@ -69,6 +69,13 @@ class Message:
         """Redelivery: the message is finished and will not come again. Otherwise no effect."""
         self._alive().done()
 
+    def requeue(self) -> None:
+        """Redelivery: not finished, it goes back to its place. Otherwise no effect.
+
+        It comes again once no view of the payload is left; this counts as a delivery.
+        """
+        self._alive().requeue()
+
     def release(self) -> None:
         """Lets the payload go; its block goes back once no view of it is left. Idempotent."""
         self._block = None
@@ -82,8 +89,11 @@ class Message:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if kind is None and self._block is not None:
-            self.done()
+        if self._block is not None:
+            if kind is None:
+                self.done()
+            else:
+                self.requeue()
         self.release()
 
     def __len__(self) -> int:

@@ -279,7 +279,7 @@ class SharedRingBufferConsumer(_Handle):
         As for the producer.
     """
 
-    __slots__ = ("_last_block", "_pop")
+    __slots__ = ("_pop",)
 
     _handle: _core.ConsumerHandle
 
@@ -357,6 +357,14 @@ class SharedRingBufferConsumer(_Handle):
         """The next message without decoding, or None at end of stream. Otherwise as `pop`."""
         block = self._handle.pop_raw(timeout)
         return None if block is None else Message(block)
+
+    def done(self) -> None:
+        """Redelivery: finishes what this thread has popped last. Otherwise no effect.
+
+        In a ring made with ``redeliver=True`` a message whose consumer dies before it has called
+        `done`, or popped again, is delivered to another one.
+        """
+        self._handle.done()
 
     def __iter__(self) -> Iterator[Any]:
         return self
