@@ -153,6 +153,8 @@ ErrorCode Channel::complete_borrow(Message& message) noexcept {
         release(message);
         return ErrorCode::out_of_memory;
       }
+      // A copy may outlive its block, and then still ask for `done` or `requeue`.
+      if (!message.is_view_) add_reference();
       if (closed()) finish(message);  // Too late for close() to do it.
     } else if (!message.is_view_) {
       return_block(message);
@@ -248,7 +250,7 @@ void Channel::release(Message& message) noexcept {
   Channel* channel = std::exchange(message.channel_, nullptr);
   message.payload_ = {};
   message.metadata_ = {};
-  message.is_view_ = false;
+  const bool holds_reference = !std::exchange(message.is_view_, false);
   buffer_pool::release(static_cast<std::byte*>(std::exchange(message.buffer_, nullptr)));
   if (message.descriptor_plus_1_ == 0) return;
   if (channel->forked()) {
@@ -256,6 +258,7 @@ void Channel::release(Message& message) noexcept {
     return;
   }
   channel->return_block(message);
+  if (holds_reference) channel->unreference();
 }
 
 void Channel::count_damaged() noexcept {

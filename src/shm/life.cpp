@@ -79,7 +79,8 @@ class Opening {
     if (platform::now_ns() >= deadline_ns_) {
       throw Error(ErrorCode::timeout, "time-out: " + quoted(options_.name) + " " + state);
     }
-    std::this_thread::sleep_for(pause_);
+    const std::chrono::nanoseconds left(deadline_ns_ - platform::now_ns());
+    std::this_thread::sleep_for(std::min<std::chrono::nanoseconds>(pause_, left));
     pause_ = std::min(2 * pause_, std::chrono::milliseconds(20));
   }
 
