@@ -221,6 +221,7 @@ void Channel::return_word(std::uint32_t index, StateWord word) noexcept {
     push_returned(index);
     signal_space();
   }
+  if (redelivers()) ring_->data_event.wake_all();  // The end of the stream may have waited for it.
   let_go_of_one();
 }
 

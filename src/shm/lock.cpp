@@ -40,7 +40,8 @@ Lock::Outcome Lock::acquire_slowly(std::int64_t deadline_ns) noexcept {
     if (word == 0) continue;
     const std::int64_t left_ns =
         deadline_ns == platform::kForever ? slice_ns : deadline_ns - platform::now_ns();
-    if (left_ns <= 0) return Outcome::timed_out;
+    // A time-out is always an answer about a live holder.
+    if (left_ns <= 0) return take_over_from_dead(word) ? Outcome::taken_over : Outcome::timed_out;
     if ((word & kLockWaiters) == 0 &&
         !word_.compare_exchange_strong(word, word | kLockWaiters, std::memory_order_relaxed)) {
       continue;
@@ -48,16 +49,18 @@ Lock::Outcome Lock::acquire_slowly(std::int64_t deadline_ns) noexcept {
     word |= kLockWaiters;
     platform::futex_wait(word_, word, std::min(slice_ns, left_ns));
     slice_ns = std::min(2 * slice_ns, kLastSliceNs);
-    // Our own name in the word is another thread of this handle.
-    const Owner owner = word & ~kLockWaiters;
-    if (owner != participants_.self() && word_.load(std::memory_order_relaxed) == word &&
-        participants_.is_dead(owner)) {
-      if (word_.compare_exchange_strong(word, participants_.self() | kLockWaiters,
-                                        std::memory_order_acquire, std::memory_order_relaxed)) {
-        return Outcome::taken_over;
-      }
+    if (word_.load(std::memory_order_relaxed) == word && take_over_from_dead(word)) {
+      return Outcome::taken_over;
     }
   }
+}
+
+bool Lock::take_over_from_dead(std::uint32_t word) noexcept {
+  // Our own name in the word is another thread of this handle.
+  const Owner owner = word & ~kLockWaiters;
+  if (owner == participants_.self() || !participants_.is_dead(owner)) return false;
+  return word_.compare_exchange_strong(word, participants_.self() | kLockWaiters,
+                                       std::memory_order_acquire, std::memory_order_relaxed);
 }
 
 bool Lock::release_and_wake() noexcept {

@@ -50,6 +50,7 @@ class Lock {
  private:
   Outcome acquire_slowly(std::int64_t deadline_ns) noexcept;
   bool try_take(std::uint32_t flags) noexcept;
+  bool take_over_from_dead(std::uint32_t word) noexcept;
   bool release_and_wake() noexcept;
 
   std::atomic<std::uint32_t>& word_;

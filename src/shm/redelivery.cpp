@@ -65,7 +65,6 @@ void Channel::settle(const Unfinished::Verdict& verdict) noexcept {
     leave_unclean_ = true;
     let_go_of_one();
   }
-  ring_->data_event.wake_all();  // The end of the stream may have waited for this message.
 }
 
 /// Under the lock: BORROWED -> READY with the old sequence, or dropped after too many deliveries.
