@@ -159,9 +159,10 @@ class Consumer {
 
   void write_stats() const {
     const ipc0cp::RingStats stats = consumer_.stats();
-    std::ofstream(stats_path_) << "{\"pushed\": " << stats.pushed << ", \"popped\": " << stats.popped
-                               << ", \"lost\": " << stats.lost << ", \"dropped\": "
-                               << stats.dropped << ", \"messages\": " << stats.messages
+    std::ofstream(stats_path_) << "{\"pushed\": " << stats.pushed
+                               << ", \"popped\": " << stats.popped << ", \"lost\": " << stats.lost
+                               << ", \"dropped\": " << stats.dropped
+                               << ", \"messages\": " << stats.messages
                                << ", \"used_bytes\": " << stats.used_bytes
                                << ", \"repaired_deaths\": " << stats.repaired_deaths << "}\n";
   }

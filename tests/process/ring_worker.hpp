@@ -31,7 +31,7 @@ class Ledger {
     kReady = 4,         ///< 1 once the worker has attached.
     kStop = 5,          ///< Set by the test: finish.
     kRefused = 6,       ///< Pushes that returned false or found no consumer.
-    kEnded = 7,    ///< 1 once a consumer takes no more.
+    kEnded = 7,         ///< 1 once a consumer takes no more.
     kFirstEntry = 8,
   };
   static constexpr std::size_t kWords = std::size_t{1} << 20;
@@ -39,8 +39,7 @@ class Ledger {
   explicit Ledger(const std::string& path) {
     const int file = open(path.c_str(), O_RDWR | O_CLOEXEC);
     if (file < 0) throw std::runtime_error("cannot open the ledger " + path);
-    void* memory =
-        mmap(nullptr, kWords * 8, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    void* memory = mmap(nullptr, kWords * 8, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
     close(file);
     if (memory == MAP_FAILED) throw std::runtime_error("cannot map the ledger " + path);
     words_ = static_cast<std::atomic<std::uint64_t>*>(memory);

@@ -176,7 +176,8 @@ TEST_F(TightAllocatorTest, GapWithoutADescriptorIsTakenUpByItsNeighbour) {
   EXPECT_EQ(ring_.descriptor(4).extent_bytes, 8192U);
 }
 
-// ---- against a model ------------------------------------------------------------------------------
+// ---- against a model
+// ------------------------------------------------------------------------------
 
 class RandomAllocatorTest : public AllocatorTest {
  protected:

@@ -97,8 +97,8 @@ TEST_P(DamagedFields, IsAnErrorAndNeverACrash) {
     try {
       static_cast<void>(pair.consumer.pop_raw(1ms));
     } catch (const Error& error) {
-      reported |= error.code() == ErrorCode::corrupt_payload ||
-                  error.code() == ErrorCode::corrupt_buffer;
+      reported |=
+          error.code() == ErrorCode::corrupt_payload || error.code() == ErrorCode::corrupt_buffer;
     }
   }
   EXPECT_TRUE(reported);
@@ -109,7 +109,8 @@ INSTANTIATE_TEST_SUITE_P(Damage, DamagedFields,
                                            HarmCase{"offset moved", 9000, move_offset},
                                            HarmCase{"state changed", 9000, not_ready}));
 
-// ---- scribbled index fields -----------------------------------------------------------------------
+// ---- scribbled index fields
+// -----------------------------------------------------------------------
 
 using Scribble = void (*)(Header& header, const shm::Segment& segment);
 
@@ -124,11 +125,10 @@ TEST_P(Scribbled, EndsInCorruptBufferOrGoesOnButNeverCrashes) {
       static_cast<void>(pair.producer.try_push_raw({}, bytes_of(attempt % 2 == 0 ? 700 : 12000)));
       static_cast<void>(pair.consumer.pop_raw(1ms));
     } catch (const Error& error) {
-      const bool expected = error.code() == ErrorCode::corrupt_buffer ||
-                            error.code() == ErrorCode::corrupt_payload ||
-                            error.code() == ErrorCode::timeout ||
-                            error.code() == ErrorCode::no_consumers ||
-                            error.code() == ErrorCode::no_space;
+      const bool expected =
+          error.code() == ErrorCode::corrupt_buffer || error.code() == ErrorCode::corrupt_payload ||
+          error.code() == ErrorCode::timeout || error.code() == ErrorCode::no_consumers ||
+          error.code() == ErrorCode::no_space;
       EXPECT_TRUE(expected) << error.what();
     }
   }

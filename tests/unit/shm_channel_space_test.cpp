@@ -224,7 +224,8 @@ TEST(Views, ShareKeepsTheBlock) {
   EXPECT_EQ(pair.consumer.stats().used_bytes, 0U);
 }
 
-// ---- closing with views and loans out -------------------------------------------------------------
+// ---- closing with views and loans out
+// -------------------------------------------------------------
 
 TEST(Closing, ViewOutlivesItsConsumer) {
   const RingName name;
@@ -290,7 +291,8 @@ TEST(Closing, DuringGrowthLeavesTheRingAbleToGrow) {
   // Whoever was faster: the ring must still grow beyond what is reserved now.
   const std::size_t reserved = pair.producer.stats().reserved_bytes;
   const std::size_t more = std::min(reserved + 8 * kMebi, 300 * kMebi);
-  EXPECT_TRUE(pair.producer.push_raw({}, std::span(large).first(std::min(more, large.size())), 20s));
+  EXPECT_TRUE(
+      pair.producer.push_raw({}, std::span(large).first(std::min(more, large.size())), 20s));
 }
 
 }  // namespace

@@ -130,14 +130,13 @@ TEST(Channel, BlockedPushGoesOnWhenRoomComes) {
 
 TEST(Channel, TooLargeNamesSizeAndLimitAndQueuesNothing) {
   Pair pair(64 * kKibi);
-  const std::string text = expect_code(ErrorCode::message_too_large,
-                                       [&] { pair.push(64 * kKibi + 1); });
+  const std::string text =
+      expect_code(ErrorCode::message_too_large, [&] { pair.push(64 * kKibi + 1); });
   EXPECT_NE(text.find("65537"), std::string::npos) << text;
   EXPECT_NE(text.find("65536"), std::string::npos) << text;
   expect_code(ErrorCode::message_too_large, [&] { pair.producer.loan(64 * kKibi + 1); });
-  expect_code(ErrorCode::message_too_large, [&] {
-    pair.producer.push_raw(R"({"type":"x"})", bytes_of(64 * kKibi));
-  });
+  expect_code(ErrorCode::message_too_large,
+              [&] { pair.producer.push_raw(R"({"type":"x"})", bytes_of(64 * kKibi)); });
   EXPECT_EQ(pair.consumer.stats().messages, 0U);
   EXPECT_EQ(pair.consumer.stats().used_bytes, 0U);
 }

@@ -67,8 +67,8 @@ class InvariantCheck {
     if (header_.address_tail != previous) say("wrong tail of the address list", previous);
     if (end < header_.main_mark) gap_bytes += header_.main_mark - end;
     for (std::uint32_t index = 0; index < relief(); ++index) {
-      const bool in_use = state(index) != shm::State::kFree &&
-                          state(index) != shm::State::kQuarantined;
+      const bool in_use =
+          state(index) != shm::State::kFree && state(index) != shm::State::kQuarantined;
       if (in_use && listed_.count(index) == 0) say("block not in the address list", index);
     }
   }

@@ -17,9 +17,9 @@ namespace ipc0cp::shm {
 namespace {
 
 TEST(Words, StateWordHoldsItsParts) {
-  for (const State state : {State::kFree, State::kLoaned, State::kReady, State::kBorrowed,
-                            State::kAbandoned, State::kReturned, State::kKept,
-                            State::kQuarantined}) {
+  for (const State state :
+       {State::kFree, State::kLoaned, State::kReady, State::kBorrowed, State::kAbandoned,
+        State::kReturned, State::kKept, State::kQuarantined}) {
     for (const Owner owner : {0U, make_owner(1, 1), make_owner(1023, kIncarnationMask)}) {
       for (const std::uint32_t deliveries : {0U, 3U, 63U}) {
         for (const std::uint32_t generation : {0U, 1U, 0xFF'FFFFU}) {

@@ -28,7 +28,8 @@ std::string contents(const std::string& path) {
 
 std::uint64_t ring_id(shm::Channel& channel) { return channel.membership().header().ring_id; }
 
-// ---- creating and removing ------------------------------------------------------------------------
+// ---- creating and removing
+// ------------------------------------------------------------------------
 
 TEST(Life, LastConsumerRemovesTheRing) {
   const RingName name;
@@ -157,7 +158,8 @@ TEST(Life, HandlesGiveTheirDescriptorsBack) {
   EXPECT_EQ(open_descriptors(), before);
 }
 
-// ---- what does not fit ----------------------------------------------------------------------------
+// ---- what does not fit
+// ----------------------------------------------------------------------------
 
 TEST(Life, MismatchesNameBothValues) {
   ProducerOptions options;
@@ -199,8 +201,8 @@ class NotARing : public ::testing::TestWithParam<void (*)(const std::string& pat
 TEST_P(NotARing, IsRefusedAndLeftAlone) {
   const RingName name;
   GetParam()(name.path());
-  const bool regular = std::filesystem::is_regular_file(
-      std::filesystem::symlink_status(name.path()));
+  const bool regular =
+      std::filesystem::is_regular_file(std::filesystem::symlink_status(name.path()));
   const std::string before = regular ? contents(name.path()) : std::string();
   expect_code(ErrorCode::not_a_ring,
               [&] { SharedRingBufferConsumer consumer(name.get(), 64 * kKibi); });

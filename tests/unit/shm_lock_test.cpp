@@ -129,7 +129,8 @@ TEST_F(LockTest, OnlyOneOfManyTakesOver) {
   EXPECT_EQ(taken_over, 1);
 }
 
-// ---- through a membership: taking over means recovering --------------------------------------------
+// ---- through a membership: taking over means recovering
+// --------------------------------------------
 
 TEST_F(LockTest, TakeOverRecovers) {
   const Owner dead = ring_.dead_owner();

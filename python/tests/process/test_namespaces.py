@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A small /dev/shm, and processes that are PID 1 in namespaces of their own."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+from workers import ACKNOWLEDGED, COUNT, REFUSED, Team, wait_until
+
+MIB = 1 << 20
+SMALL_SHM = 64 * MIB
+
+
+def require_namespaces(*options: str) -> None:
+    """Skips where the machine does not let us."""
+    if shutil.which("unshare") is None or shutil.which("nsenter") is None:
+        pytest.skip("unshare and nsenter are not installed")
+    answer = subprocess.run(["unshare", *options, "true"], capture_output=True, text=True)
+    if answer.returncode != 0:
+        pytest.skip(f"namespaces are not permitted here: {answer.stderr.strip()}")
+
+
+class SmallShm:
+    """A process that keeps a mount namespace with a /dev/shm of 64 MiB."""
+
+    def __init__(self) -> None:
+        require_namespaces("-m")
+        script = f"mount -t tmpfs -o size={SMALL_SHM} tmpfs /dev/shm && echo ready && exec cat"
+        self.process = subprocess.Popen(
+            ["unshare", "-m", "sh", "-c", script],
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        assert self.process.stdout is not None
+        if self.process.stdout.readline() != "ready\n":
+            pytest.skip("mounting a tmpfs over /dev/shm is not permitted here")
+        self.launcher = ["nsenter", f"--mount=/proc/{self.process.pid}/ns/mnt"]
+        self.path = Path(f"/proc/{self.process.pid}/root/dev/shm")
+
+    def fill(self) -> None:
+        """Another program takes every byte that is free."""
+        with (self.path / "filler").open("wb", buffering=0) as file:
+            block = bytes(MIB)
+            while block:
+                try:
+                    while True:
+                        file.write(block)
+                except OSError as error:
+                    assert error.errno == errno.ENOSPC
+                    block = block[: len(block) // 2 if len(block) > 4096 else 0]
+
+    def empty(self) -> None:
+        (self.path / "filler").unlink(missing_ok=True)
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+
+@pytest.fixture
+def small_shm():
+    small = SmallShm()
+    yield small
+    small.close()
+
+
+def received(team: Team) -> int:
+    return sum(worker.ledger[COUNT] for worker in team.consumers)
+
+
+def test_creating_too_large_a_ring_says_what_is_missing(team, small_shm):
+    made = team(total=2 * SMALL_SHM)
+    worker = made.produce(launcher=small_shm.launcher, count=1)
+    assert worker.process.wait(30) == 1, "an error, not a signal"
+    text = worker.errors.read_text()
+    assert str(2 * SMALL_SHM)[:4] in text or "needs" in text
+    assert "--shm-size" in text
+    assert list(small_shm.path.iterdir()) == [], "nothing may be left"
+
+
+def test_creating_in_a_full_file_system(team, small_shm):
+    small_shm.fill()
+    made = team(total=MIB)
+    worker = made.consume(launcher=small_shm.launcher)
+    assert worker.process.wait(30) == 1
+    assert "--shm-size" in worker.errors.read_text()
+    assert [path.name for path in small_shm.path.iterdir()] == ["filler"]
+
+
+@pytest.mark.parametrize("language", ["cpp", "python"])
+def test_file_system_that_others_fill_during_traffic(team, small_shm, language):
+    made = team(total=48 * MIB, min=MIB, max=8 * MIB)
+    producer = made.produce(language, launcher=small_shm.launcher)
+    consumer = made.consume(language, launcher=small_shm.launcher, hold=2)
+    wait_until(lambda: received(made) > 3, "traffic")
+    for _ in range(3):
+        small_shm.fill()
+        seen, refused = received(made), producer.ledger[REFUSED]
+        # What is reserved goes on being used, or pushes are refused; nobody dies.
+        wait_until(
+            lambda seen=seen, refused=refused: (
+                received(made) > seen + 3 or producer.ledger[REFUSED] > refused
+            ),
+            "an answer",
+        )
+        assert producer.is_running() and consumer.is_running()
+        small_shm.empty()
+        seen = received(made)
+        wait_until(lambda seen=seen: received(made) > seen + 3, "traffic")
+    made.stop_producers()
+    made.finish()
+    made.expect_everything_delivered()
+    assert list(small_shm.path.iterdir()) == []
+
+
+def test_ring_of_nearly_the_whole_file_system_is_refused_not_killed(team, small_shm):
+    # Main part and relief block together are larger than what there is.
+    made = team(total=56 * MIB, min=30 * MIB, max=50 * MIB)
+    producer = made.produce(launcher=small_shm.launcher)
+    consumer = made.consume(launcher=small_shm.launcher, hold=4)
+    wait_until(lambda: received(made) > 5 or producer.ledger[REFUSED] > 5, "an answer")
+    assert producer.is_running() and consumer.is_running()
+    made.stop_producers()
+    made.finish()
+    made.expect_everything_delivered()
+
+
+# ---- PID namespaces -----------------------------------------------------------------------------
+
+
+PID_1 = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
+
+
+def test_both_sides_are_pid_1(team):
+    require_namespaces(*PID_1[1:])
+    made = team(total=MIB, expected=2)
+    made.consume(launcher=PID_1, hold=2)
+    made.consume("python", launcher=PID_1)
+    made.wait_ready()
+    made.produce(launcher=PID_1, count=2000)
+    made.produce("python", launcher=PID_1, count=200)
+    made.finish()
+    made.expect_everything_delivered()
+
+
+def test_killed_pid_1_is_noticed_by_another_pid_1(team):
+    require_namespaces(*PID_1[1:])
+    made = team(total=MIB, expected=2)
+    consumer = made.consume(launcher=PID_1)
+    victim = made.produce(launcher=PID_1)
+    made.produce(launcher=PID_1, count=1000)
+    wait_until(lambda: victim.ledger[ACKNOWLEDGED] > 20, "traffic")
+    victim.kill()
+    consumer.finish()
+    assert victim.process.returncode == -signal.SIGKILL
+    assert sorted(made.delivered()[2]) == list(range(1000))
+    assert len(made.delivered()[1]) >= victim.ledger[ACKNOWLEDGED]
