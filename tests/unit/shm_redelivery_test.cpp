@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+// A ring with redeliver=true: a message whose consumer died comes again.
+#include <gtest/gtest.h>
+
+#include "shm_pair.hpp"
+
+namespace ipc0cp::testing {
+namespace {
+
+ProducerOptions redelivering() {
+  ProducerOptions options;
+  options.redeliver = true;
+  return options;
+}
+
+/// A process that takes `count` messages, finishes the first `finished` and is killed; noticed.
+void take_and_die(const Pair& pair, int count, int finished = 0) {
+  run_and_die([&] {
+    std::vector<Message> kept;
+    // The next pop of a thread would finish what it had, so each has a handle of its own.
+    std::vector<SharedRingBufferConsumer> handles;
+    for (int number = 0; number < count; ++number) {
+      handles.push_back(pair.another_consumer());
+      kept.push_back(*handles.back().pop_raw(20s));
+      if (number < finished) kept.back().done();
+    }
+    die();
+  });
+  EXPECT_EQ(pair.consumer.stats().active_consumers, 1U);
+}
+
+class Redelivery : public ::testing::TestWithParam<std::size_t> {};
+
+TEST_P(Redelivery, MessagesOfADeadConsumerComeAgainInTheirPlace) {
+  const std::size_t bytes = GetParam();
+  Pair pair(kMebi, redelivering());
+  for (unsigned number = 0; number < 4; ++number) pair.push(bytes, number);
+  take_and_die(pair, 2);
+  for (unsigned number = 0; number < 4; ++number) {
+    const auto message = pair.consumer.pop_raw(20s);
+    ASSERT_TRUE(message.has_value());
+    EXPECT_TRUE(equal(message->payload(), bytes_of(bytes, number))) << number;
+    EXPECT_EQ(message->deliveries(), number < 2 ? 2U : 1U);
+  }
+  EXPECT_EQ(pair.consumer.stats().lost, 0U);
+}
+
+TEST_P(Redelivery, FinishedOnesDoNot) {
+  const std::size_t bytes = GetParam();
+  Pair pair(kMebi, redelivering());
+  for (unsigned number = 0; number < 3; ++number) pair.push(bytes, number);
+  take_and_die(pair, 2, 1);
+  for (unsigned number = 1; number < 3; ++number) pair.expect_pop(bytes, number);
+  expect_code(ErrorCode::timeout, [&] { pair.consumer.pop_raw(1ms); });
+  EXPECT_EQ(pair.consumer.stats().used_bytes, 0U);
+}
+
+TEST_P(Redelivery, PoisonIsDroppedAfterThreeDeliveries) {
+  const std::size_t bytes = GetParam();
+  Pair pair(kMebi, redelivering());
+  pair.push(bytes, 1);
+  pair.push(bytes, 2);
+  for (unsigned death = 0; death < shm::kMaxDeliveries; ++death) take_and_die(pair, 1);
+  pair.expect_pop(bytes, 2);
+  EXPECT_EQ(pair.consumer.stats().dropped, 1U);
+}
+
+TEST_P(Redelivery, NextPopFinishesAndTheBlockComesBack) {
+  const std::size_t bytes = GetParam();
+  Pair pair(kMebi, redelivering());
+  for (unsigned number = 0; number < 300; ++number) {
+    ASSERT_TRUE(pair.push(bytes, number, 20s));
+    pair.expect_pop(bytes, number);
+  }
+  expect_code(ErrorCode::timeout, [&] { pair.consumer.pop_raw(1ms); });
+  EXPECT_EQ(pair.consumer.stats().used_bytes, 0U);
+  expect_consistent(pair.segment());
+}
+
+TEST_P(Redelivery, EndOfStreamWaitsForWhatOthersHold) {
+  const std::size_t bytes = GetParam();
+  Pair pair(kMebi, redelivering());
+  pair.push(bytes, 1);
+  auto other = pair.another_consumer();
+  std::optional<Message> held = other.pop_raw(20s);
+  pair.producer.close();
+  expect_code(ErrorCode::timeout, [&] { pair.consumer.pop_raw(1ms); });
+  held->done();
+  held.reset();
+  EXPECT_FALSE(pair.consumer.pop_raw(20s).has_value());
+}
+
+TEST_P(Redelivery, RequeuedMessageComesAgain) {
+  const std::size_t bytes = GetParam();
+  Pair pair(kMebi, redelivering());
+  pair.push(bytes, 1);
+  std::optional<Message> message = pair.consumer.pop_raw(20s);
+  message->requeue();
+  message.reset();
+  message = pair.consumer.pop_raw(20s);
+  ASSERT_TRUE(message.has_value());
+  EXPECT_EQ(message->deliveries(), 2U);
+  EXPECT_TRUE(equal(message->payload(), bytes_of(bytes, 1)));
+}
+
+INSTANTIATE_TEST_SUITE_P(Sizes, Redelivery, ::testing::Values(100, 2000, 20000));
+
+}  // namespace
+}  // namespace ipc0cp::testing
