@@ -29,7 +29,7 @@ namespace {
 constexpr int kSkipped = 77;
 constexpr unsigned kWatchdogSeconds = 60;
 constexpr std::array<std::string_view, 7> kRepairedInBrief = {
-    "push_inline", "push_collecting", "push_growing", "publish",
+    "push_inline", "push_collecting", "push_growing",  "publish",
     "pop_view",    "close_with_view", "redeliver_next"};
 
 char g_running[256];
@@ -101,29 +101,38 @@ class Selection {
  public:
   explicit Selection(const Options& options) : options_(options) {}
 
-  [[nodiscard]] bool takes(const Point& point, std::size_t index, std::size_t count,
-                           Fate fate) const {
+  [[nodiscard]] bool takes(const Point& point, std::size_t index, std::size_t count, Fate fate,
+                           bool second_victim) const {
     if (options_.step != 0 && point.step != options_.step) return false;
     if (!options_.fate.empty() && options_.fate != to_text(fate)) return false;
-    if (options_.step != 0 || options_.whole) return true;
-    const std::size_t wanted = fate == Fate::killed ? 24 : 5;
+    std::size_t wanted = fate == Fate::killed ? 24 : 5;
+    if (options_.whole && second_victim) {
+      wanted = fate == Fate::killed ? 16 : 2;  // There are a thousand of these operations.
+    } else if (options_.whole || !options_.operation.empty()) {
+      return true;
+    }
     return count <= wanted || index % ((count + wanted - 1) / wanted) == 0;
   }
-  /// Whether a death at this point is repaired by another victim that is stepped in turn.
-  [[nodiscard]] bool repairs(const Scenario& scenario, const Point& point, std::size_t index,
-                             std::size_t count) const {
-    if (!scenario.repairable || point.if_all_die.absent || point.if_all_die.retired) return false;
+  /// The deaths that another victim repairs, which is stepped in turn.
+  [[nodiscard]] std::vector<Point> repaired(const Scenario& scenario,
+                                            const std::vector<Point>& points) const {
     const std::string& wanted = options_.operation;
-    if (wanted.find('@') != std::string::npos) {
-      return wanted == recovery_name(scenario.name, point.step);
+    const bool exactly_one = wanted.find('@') != std::string::npos;
+    std::vector<Point> chosen;
+    for (const Point& point : points) {
+      if (point.if_all_die.absent || point.if_all_die.retired) continue;
+      if (exactly_one ? wanted == recovery_name(scenario.name, point.step)
+                      : point.kind == InstantKind::store) {
+        chosen.push_back(point);
+      }
     }
-    if (point.kind != InstantKind::store || (!wanted.empty() && !recovery_only())) return false;
-    if (options_.whole) return true;
     const auto& brief = kRepairedInBrief;
-    if (wanted.empty() && std::find(brief.begin(), brief.end(), scenario.name) == brief.end()) {
-      return false;
-    }
-    return index == count / 2;
+    const bool in_brief =
+        recovery_only() || std::find(brief.begin(), brief.end(), scenario.name) != brief.end();
+    if (!scenario.repairable || (!wanted.empty() && !recovery_only())) return {};
+    if (options_.whole || exactly_one || chosen.empty()) return chosen;
+    if (!in_brief) return {};
+    return {chosen[chosen.size() / 2]};
   }
   [[nodiscard]] bool recovery_only() const { return options_.operation.rfind("recover(", 0) == 0; }
   [[nodiscard]] bool runs(const Scenario& scenario) const {
@@ -158,9 +167,7 @@ class Run {
     const auto points = harness_.step_through(scenario);
     if (!selection_.recovery_only()) meet_fates(scenario, points);
     finish_row(scenario.name, start_ns);
-    for (std::size_t index = 0; index < points.size(); ++index) {
-      const Point& point = points[index];
-      if (!selection_.repairs(scenario, point, index, points.size())) continue;
+    for (const Point& point : selection_.repaired(scenario, points)) {
       recover(recovery_of(scenario, point.instant, point.step, point.if_all_die));
     }
   }
@@ -178,7 +185,8 @@ class Run {
   void meet_fates(const Scenario& scenario, const std::vector<Point>& points) {
     for (std::size_t index = 0; index < points.size(); ++index) {
       for (const Fate fate : {Fate::killed, Fate::stopped, Fate::stopped_killed}) {
-        if (!selection_.takes(points[index], index, points.size(), fate)) continue;
+        const bool second = scenario.just_before != nullptr;
+        if (!selection_.takes(points[index], index, points.size(), fate, second)) continue;
         harness_.meet_fate(scenario, points[index], fate);
       }
     }

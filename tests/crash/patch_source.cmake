@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# Makes a copy of one source file with one defect in it: cmake -D defect=... -D root=... -D target=...
+# Makes a copy of one source file with one defect in it:
+# cmake -D defect=FILE -D root=DIRECTORY -D target=FILE -P patch_source.cmake
 # A defect that no longer fits leaves the copy right; its test then fails, not the build.
 include(${defect})
 file(READ ${root}/${source} text)

@@ -85,8 +85,8 @@ void RingFile::copy_control_to(const shm::Segment& target) const {
 
 void RingFile::copy_as(const std::string& name) const {
   const shm::Geometry& geometry = segment_.geometry();
-  platform::File copy(::open(shm::path_of(name).c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC,
-                             0600));
+  platform::File copy(
+      ::open(shm::path_of(name).c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   require_system(copy.is_open(), "copy");
   require_system(platform::set_size(copy, geometry.file_bytes) == 0, "size of a copy");
   const auto write = [&](std::uint64_t offset, const std::byte* source, std::uint64_t bytes) {
@@ -146,8 +146,8 @@ Observation CopyChecker::check(const RingFile& ring, Violations& violations) {
   ring.copy_control_to(segment_);
   const std::uint32_t lock = segment_.header().lock.load() & ~shm::kLockWaiters;
   const std::uint32_t holder = shm::slot_of(lock);
-  if (lock != 0 && (holder == 0 || shm::incarnation_of_slot(
-                                       segment_.slot(holder).word.load()) == 0)) {
+  if (lock != 0 &&
+      (holder == 0 || shm::incarnation_of_slot(segment_.slot(holder).word.load()) == 0)) {
     violations.emplace_back("the lock names nobody, so it can never be taken over");
   }
   const shm::RecoveryReport report = recovery_->run(nullptr);
@@ -176,8 +176,7 @@ void check_by_attaching(const RingFile& ring, const std::string& copy_name,
   ring.copy_as(copy_name);
   const shm::Geometry& geometry = ring.segment().geometry();
   try {
-    const bool redeliver =
-        (ring.segment().header().options.load() & shm::kOptionRedeliver) != 0;
+    const bool redeliver = (ring.segment().header().options.load() & shm::kOptionRedeliver) != 0;
     RingOptions options{copy_name, geometry.total_data_bytes, geometry.max_messages, redeliver};
     Handle consumer = open_consumer(options);
     Handle producer = open_producer(options);

@@ -35,6 +35,7 @@ struct VictimHands {
   Loan loan;
   Message message;
   Message next;
+  std::vector<Message> many;
   shm::Deadline patience{kPatienceNs};
 };
 
@@ -49,12 +50,11 @@ struct Scenario {
   std::vector<Observation> outcomes = {};
   /// Messages that living handles hold here; they count as lost only if all are dead.
   std::uint64_t held_by_world = 0;
-  /// The operation takes a message out / puts message kVictimId in.
-  bool takes = false;
-  bool puts = false;
+  std::size_t takes = 0;  ///< So many messages may be in the victim's hands.
+  bool puts = false;  ///< What the last outcome has and the first has not comes from the victim.
   bool keeps_block = false;  ///< The victim holds its view or loan to the end, and must keep it.
-  MessageId finishes = 0;   ///< The operation ends the life of this message.
-  bool repairable = true;  ///< The living of the scenario make it fit for `recovery_of`.
+  MessageId finishes = 0;    ///< The operation ends the life of this message.
+  bool repairable = true;    ///< The living of the scenario make it fit for `recovery_of`.
   /// Happens when the victim stands ready and before its operation, if set.
   std::function<void(World&)> just_before = nullptr;
 };

@@ -87,9 +87,8 @@ void Harness::report(const Scenario& scenario, std::uint64_t step, std::uint64_t
                      const std::string& what, const Violations& violations) {
   if (violations.empty()) return;
   if (figures_.violations < kMostViolationsShown) {
-    std::printf("VIOLATION  --operation '%s' --step %llu --fate %s  at %s\n",
-                scenario.name.c_str(), static_cast<unsigned long long>(step), what.c_str(),
-                symbol_of(address).c_str());
+    std::printf("VIOLATION  --operation '%s' --step %llu --fate %s  at %s\n", scenario.name.c_str(),
+                static_cast<unsigned long long>(step), what.c_str(), symbol_of(address).c_str());
     for (const std::string& sentence : violations) std::printf("           %s\n", sentence.c_str());
     std::fflush(stdout);
   }

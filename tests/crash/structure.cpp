@@ -88,8 +88,8 @@ class StructureCheck {
       const bool hole = state(index) == State::kFree && !quick;
       require(block.address_previous == previous,
               "descriptor " + std::to_string(index) + " has a wrong neighbour");
-      require(block.offset == end, "[" + std::to_string(end) + ", " +
-                                       std::to_string(block.offset) + ") is lost or overlaps");
+      require(block.offset == end, "[" + std::to_string(end) + ", " + std::to_string(block.offset) +
+                                       ") is lost or overlaps");
       require(block.extent_bytes > 0, "descriptor " + std::to_string(index) + " has no extent");
       require(!(hole && after_hole), "two holes touch at " + std::to_string(block.offset));
       seen_[index] += hole ? kAddressHole : quick ? kAddressQuick : kAddressBlock;
@@ -99,9 +99,9 @@ class StructureCheck {
       index = block.address_next;
     }
     require(header_.address_tail == previous, "the address list has a wrong tail");
-    require(end == header_.main_mark.load(),
-            "blocks and holes end at " + std::to_string(end) + ", the mark is " +
-                std::to_string(header_.main_mark.load()));
+    require(end == header_.main_mark.load(), "blocks and holes end at " + std::to_string(end) +
+                                                 ", the mark is " +
+                                                 std::to_string(header_.main_mark.load()));
   }
 
   void walk_bins() {
@@ -261,8 +261,7 @@ class StructureCheck {
 
 }  // namespace
 
-void check_structure(const shm::Segment& segment, Inhabitants inhabitants,
-                     Violations& violations) {
+void check_structure(const shm::Segment& segment, Inhabitants inhabitants, Violations& violations) {
   StructureCheck(segment, inhabitants, violations).run();
 }
 
@@ -270,8 +269,7 @@ std::optional<MessageId> read_block(const shm::Segment& segment, const std::byte
                                     std::uint32_t index) {
   const shm::BlockFields fields = segment.read_fields(index);
   if (!segment.plausible(index, fields, true)) return std::nullopt;
-  const std::uint32_t generation =
-      shm::generation_of(segment.descriptor(index).state.load());
+  const std::uint32_t generation = shm::generation_of(segment.descriptor(index).state.load());
   const std::byte* block = arena + fields.offset;
   if (!shm::red_zone::intact(block, fields.plan(), index, generation)) return std::nullopt;
   const std::string_view metadata(

@@ -15,8 +15,7 @@ enum class Inhabitants { none, some };
 /// Checks that no block is lost and no list is broken: blocks, holes and wilderness cover the main
 /// part exactly, each descriptor is in exactly one list, the queue is in order, counts are right.
 /// Nobody may be inside the ring. `none`: everything must look as recover() leaves a dead ring.
-void check_structure(const shm::Segment& segment, Inhabitants inhabitants,
-                     Violations& violations);
+void check_structure(const shm::Segment& segment, Inhabitants inhabitants, Violations& violations);
 
 /// The messages of the queue, front first, each proved by its payload, metadata and red zone.
 std::vector<MessageId> read_queue(const shm::Segment& segment, const std::byte* arena,

@@ -43,14 +43,12 @@ std::map<std::uint64_t, Function> functions_of_this_program() {
   if (image.size() < sizeof header) return functions;
   std::memcpy(&header, image.data(), sizeof header);
   std::vector<Elf64_Shdr> sections(header.e_shnum);
-  std::memcpy(sections.data(), image.data() + header.e_shoff,
-              sections.size() * sizeof(Elf64_Shdr));
+  std::memcpy(sections.data(), image.data() + header.e_shoff, sections.size() * sizeof(Elf64_Shdr));
   const std::uint64_t base = load_address();
   for (const Elf64_Shdr& section : sections) {
     if (section.sh_type != SHT_SYMTAB) continue;
     const char* names = image.data() + sections[section.sh_link].sh_offset;
-    for (std::uint64_t at = 0; at + sizeof(Elf64_Sym) <= section.sh_size;
-         at += sizeof(Elf64_Sym)) {
+    for (std::uint64_t at = 0; at + sizeof(Elf64_Sym) <= section.sh_size; at += sizeof(Elf64_Sym)) {
       Elf64_Sym symbol;
       std::memcpy(&symbol, image.data() + section.sh_offset + at, sizeof symbol);
       if (ELF64_ST_TYPE(symbol.st_info) != STT_FUNC || symbol.st_value == 0) continue;

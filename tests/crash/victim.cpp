@@ -72,8 +72,8 @@ void run_and_die(const std::function<void()>& body) {
 }
 
 Victim::Victim(const std::function<void(Board&)>& body) {
-  void* memory = mmap(nullptr, sizeof(Board), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-                      -1, 0);
+  void* memory =
+      mmap(nullptr, sizeof(Board), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) fail("mmap");
   board_ = static_cast<Board*>(memory);
   process_ = fork();
@@ -189,8 +189,7 @@ void Victim::kill() noexcept {
   if (process_ <= 0) return;
   ::kill(process_, SIGKILL);
   int status = 0;
-  while (waitpid(process_, &status, 0) == process_ && !WIFEXITED(status) &&
-         !WIFSIGNALED(status)) {
+  while (waitpid(process_, &status, 0) == process_ && !WIFEXITED(status) && !WIFSIGNALED(status)) {
   }
   process_ = 0;
 }

@@ -12,9 +12,9 @@ namespace ipc0cp::crash {
 
 /// Memory that the victim and its tracer share besides the ring.
 struct Board {
-  volatile std::uint32_t finished;   ///< The operation is over.
-  volatile std::uint32_t result;     ///< Its ErrorCode.
-  volatile std::uint64_t popped;     ///< Number of the message it got, 0: none.
+  volatile std::uint32_t finished;     ///< The operation is over.
+  volatile std::uint32_t result;       ///< Its ErrorCode.
+  volatile std::uint64_t popped;       ///< Number of the message it got, 0: none.
   volatile std::uint64_t view_offset;  ///< Where in the arena the victim's view or loan lies.
   volatile std::uint64_t view_bytes;
 };
