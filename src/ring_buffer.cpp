@@ -278,13 +278,17 @@ void SharedRingBufferConsumer::attach(Timeout timeout) {
 
 std::optional<Message> SharedRingBufferConsumer::pop_raw(Timeout timeout) {
   shm::Channel& channel = attached();
-  std::optional<Message> message(std::in_place);
-  if (take_stashed(*message)) return message;
-  shm::Deadline deadline = deadline_of(options_.blocking, timeout);
-  const ErrorCode result = channel.pop(deadline, *message);
-  if (result == ErrorCode::ok) return message;
-  if (result == ErrorCode::end_of_stream) return std::nullopt;
-  fail_pop(result);
+  std::optional<Message> message(std::in_place);  // Returned in place: one variable, one return.
+  if (!take_stashed(*message)) {
+    shm::Deadline deadline = deadline_of(options_.blocking, timeout);
+    const ErrorCode result = channel.pop(deadline, *message);
+    if (result == ErrorCode::end_of_stream) {
+      message.reset();
+    } else if (result != ErrorCode::ok) {
+      fail_pop(result);
+    }
+  }
+  return message;
 }
 
 shm::Channel& SharedRingBufferConsumer::attached() const {

@@ -38,10 +38,7 @@ ErrorCode Channel::enter(Deadline& deadline) noexcept {
     ring_->leave();
     return refusal;
   }
-  const bool damaged =
-      ring_->header().damaged.load(std::memory_order_relaxed) != 0 || ring_->segment->strayed();
-  if (damaged) [[unlikely]] {
-    ring_->header().damaged.store(1, std::memory_order_relaxed);
+  if (ring_->header().damaged.load(std::memory_order_relaxed) != 0) [[unlikely]] {
     ring_->leave();
     return ErrorCode::corrupt_buffer;
   }
@@ -70,10 +67,7 @@ ErrorCode Channel::enter_slowly(Deadline& deadline) noexcept {
   }
 }
 
-void Channel::in_passing(std::uint64_t bytes) noexcept {
-  passing_budget_ -= 16 + static_cast<std::int32_t>(std::min<std::uint64_t>(bytes >> 8, 4096));
-  if (passing_budget_ > 0) [[likely]]
-    return;
+void Channel::look_around() noexcept {
   passing_budget_ = kPassingBudget;
   if (fork_copies_failed_.exchange(false, std::memory_order_relaxed)) {
     log(LogLevel::warning,
@@ -101,7 +95,7 @@ ErrorCode Channel::push(std::string_view metadata, std::span<const std::byte> pa
   Request request = inline_request(metadata, payload);
   if (request.message_bytes > geometry().total_data_bytes) return ErrorCode::message_too_large;
   in_passing(0);
-  wait_for_soft_cap(request.message_bytes, deadline);
+  heed_soft_cap(request.message_bytes, deadline);
   ErrorCode result = enter(deadline);
   if (result == ErrorCode::timeout) return ErrorCode::buffer_full;
   if (result != ErrorCode::ok) return result;
@@ -139,7 +133,7 @@ ErrorCode Channel::loan(std::uint64_t payload_bytes, std::uint64_t metadata_capa
   request.message_bytes = payload_bytes + planned_metadata_bytes;
   if (request.block_bytes > geometry().relief_bytes) return ErrorCode::message_too_large;
   in_passing(request.message_bytes);
-  wait_for_soft_cap(request.message_bytes, deadline);
+  heed_soft_cap(request.message_bytes, deadline);
   ErrorCode result = enter(deadline);
   if (result == ErrorCode::timeout) return ErrorCode::buffer_full;
   if (result != ErrorCode::ok) return result;
@@ -266,14 +260,19 @@ ErrorCode Channel::take_from_main(Request& request) noexcept {
 ErrorCode Channel::commit_loan(Request& request, std::uint32_t index) noexcept {
   Header& header = ring_->header();
   Descriptor& descriptor = ring_->segment->descriptor(index);
-  const BlockFields fields{descriptor.offset, descriptor.extent_bytes, request.plan.payload_bytes,
-                           0, request.plan.metadata_capacity};
   const bool relief = index == geometry().relief_descriptor();
-  if (!ring_->segment->plausible(index, fields, !relief)) [[unlikely]] {
+  const std::uint64_t offset = descriptor.offset;
+  const std::uint64_t end =
+      relief ? geometry().arena_bytes() : header.main_mark.load(std::memory_order_relaxed);
+  const bool sound = offset % kBlockAlignment == 0 && offset <= end &&
+                     request.block_bytes <= end - offset && end <= geometry().arena_bytes() &&
+                     request.block_bytes <= descriptor.extent_bytes &&
+                     (!relief || offset == geometry().main_bytes);
+  if (!sound) [[unlikely]] {
     header.damaged.store(1, std::memory_order_release);
     return ErrorCode::corrupt_buffer;
   }
-  request.offset = fields.offset;
+  request.offset = offset;
   descriptor.payload_bytes = request.plan.payload_bytes;
   descriptor.metadata_bytes =
       static_cast<std::uint32_t>(request.message_bytes - request.plan.payload_bytes);

@@ -163,7 +163,14 @@ class Channel {
   void signal_space(std::uint32_t releases = 1) noexcept;
   void wake_next_consumer() noexcept;
   void let_go_of_one() noexcept;
-  void in_passing(std::uint64_t bytes) noexcept;
+  /// Every busy handle looks for the dead now and then; large messages count for more.
+  void in_passing(std::uint64_t bytes) noexcept {
+    const auto work = static_cast<std::int32_t>(bytes < (1U << 20) ? bytes >> 8 : 4096);
+    passing_budget_ -= 16 + work;
+    if (passing_budget_ <= 0) [[unlikely]]
+      look_around();
+  }
+  void look_around() noexcept;
 
   // redelivery.cpp
   [[nodiscard]] bool redelivers() const noexcept {
@@ -180,6 +187,9 @@ class Channel {
   ErrorCode attempt_push_while_waiting(Request& request, Deadline& deadline) noexcept;
   ErrorCode pop_slowly(Message& message, Deadline& deadline) noexcept;
   ErrorCode check_while_waiting(std::int64_t now_ns) noexcept;
+  void heed_soft_cap(std::uint64_t message_bytes, Deadline& deadline) noexcept {
+    if (over_soft_cap_ && !deadline.never_waits()) wait_for_soft_cap(message_bytes, deadline);
+  }
   void wait_for_soft_cap(std::uint64_t message_bytes, Deadline& deadline) noexcept;
   void spin_for_room() noexcept;
   bool spin_for_data() noexcept;

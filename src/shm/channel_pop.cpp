@@ -77,7 +77,9 @@ ErrorCode Channel::take_small(Message& message, std::uint32_t index,
   }
   std::memcpy(buffer, block, plan.payload_bytes);
   const std::size_t metadata_begin = (plan.payload_bytes + 63) / 64 * 64;
-  std::memcpy(buffer + metadata_begin, block + plan.metadata_offset(), fields.metadata_bytes);
+  if (fields.metadata_bytes > 0) {
+    std::memcpy(buffer + metadata_begin, block + plan.metadata_offset(), fields.metadata_bytes);
+  }
   ring_->queue.pop_front(fields.payload_bytes + fields.metadata_bytes);
   free_block(*ring_->segment, ring_->allocator, index, word);
   message.buffer_ = buffer;

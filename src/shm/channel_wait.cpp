@@ -212,8 +212,6 @@ void Channel::spin_for_room() noexcept {
 /// While pops are happening, what is queued stays small enough for the cache.
 void Channel::wait_for_soft_cap(std::uint64_t message_bytes, Deadline& deadline) noexcept {
   const Header& header = ring_->header();
-  if (!over_soft_cap_ || deadline.never_waits()) [[likely]]
-    return;
   const auto popped_so_far = [&]() noexcept {
     return header.next_sequence - header.queued.load(std::memory_order_relaxed) + 1;
   };

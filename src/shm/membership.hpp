@@ -41,9 +41,8 @@ class Membership {
     const Busy busy(*this);
     const Lock::Outcome outcome = lock.acquire(deadline_ns);
     if (outcome == Lock::Outcome::acquired) [[likely]] {
-      return header().damaged.load(std::memory_order_relaxed) == 0 && !segment->strayed()
-                 ? ErrorCode::ok
-                 : refuse_damaged();
+      return header().damaged.load(std::memory_order_relaxed) == 0 ? ErrorCode::ok
+                                                                   : refuse_damaged();
     }
     return outcome == Lock::Outcome::timed_out ? ErrorCode::timeout : enter_after_take_over();
   }

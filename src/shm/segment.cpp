@@ -118,7 +118,7 @@ void Segment::initialise(std::uint32_t options) noexcept {
 }
 
 Descriptor& Segment::stray_descriptor() const noexcept {
-  strayed_.store(true, std::memory_order_relaxed);
+  header_->damaged.store(1, std::memory_order_release);
   stray_.link_next = stray_.link_previous = kNone;
   stray_.address_next = stray_.address_previous = kNone;
   stray_.returned_next = kNone;

@@ -75,7 +75,7 @@ class Segment {
   [[nodiscard]] Slot& slot(std::uint32_t index) const noexcept {
     return slots_[index < kSlotCount ? index : 0];
   }
-  /// An index outside the table gives a private descriptor and sets `strayed()`.
+  /// An index outside the table gives a private descriptor and marks the ring as damaged.
   [[nodiscard]] Descriptor& descriptor(std::uint32_t index) const noexcept {
     if (index < geometry_.descriptor_count) [[likely]]
       return descriptors_[index];
@@ -84,9 +84,6 @@ class Segment {
   [[nodiscard]] std::byte* arena() const noexcept { return arena_.data(); }
   [[nodiscard]] const platform::Mapping& arena_mapping() const noexcept { return arena_; }
   [[nodiscard]] const platform::Mapping& control_mapping() const noexcept { return control_; }
-
-  /// Whether an index out of range was ever met: the ring is damaged.
-  [[nodiscard]] bool strayed() const noexcept { return strayed_.load(std::memory_order_relaxed); }
 
   /// Whether a block that claims to be in use lies where it may. `mark_checked`: also below the
   /// reservation mark, above which a read could be SIGBUS.
@@ -104,7 +101,6 @@ class Segment {
   Header* header_ = nullptr;
   Slot* slots_ = nullptr;
   Descriptor* descriptors_ = nullptr;
-  mutable std::atomic<bool> strayed_{false};
   mutable Descriptor stray_{};
 };
 
