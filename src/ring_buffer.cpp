@@ -38,6 +38,7 @@ shm::Deadline deadline_of(bool blocking, Timeout timeout) {
 }  // namespace
 
 struct SharedRingBufferConsumer::Stash {
+  std::mutex attaching;
   std::mutex mutex;
   std::exception_ptr error;
   std::deque<Message> messages;
@@ -236,33 +237,34 @@ SharedRingBufferConsumer::SharedRingBufferConsumer(std::string shm_name,
 SharedRingBufferConsumer::SharedRingBufferConsumer(SharedRingBufferConsumer&& other) noexcept
     : name_(std::move(other.name_)),
       total_data_bytes_(other.total_data_bytes_),
-      channel_(std::exchange(other.channel_, nullptr)),
+      channel_(other.channel_.exchange(nullptr)),
       options_(std::move(other.options_)),
-      closed_before_attach_(other.closed_before_attach_),
+      closed_(other.closed_.load()),
       stash_(std::move(other.stash_)) {}
 
 SharedRingBufferConsumer& SharedRingBufferConsumer::operator=(
     SharedRingBufferConsumer&& other) noexcept {
   if (this != &other) {
-    if (channel_ != nullptr) channel_->let_go();
+    if (shm::Channel* channel = channel_) channel->let_go();
     name_ = std::move(other.name_);
     total_data_bytes_ = other.total_data_bytes_;
-    channel_ = std::exchange(other.channel_, nullptr);
+    channel_ = other.channel_.exchange(nullptr);
     options_ = std::move(other.options_);
-    closed_before_attach_ = other.closed_before_attach_;
+    closed_ = other.closed_.load();
     stash_ = std::move(other.stash_);
   }
   return *this;
 }
 
 SharedRingBufferConsumer::~SharedRingBufferConsumer() {
-  if (channel_ != nullptr) channel_->let_go();
+  if (shm::Channel* channel = channel_) channel->let_go();
 }
 
 void SharedRingBufferConsumer::attach(Timeout timeout) {
-  if (closed_before_attach_) {
+  if (closed_.load(std::memory_order_acquire)) {
     throw Error(ErrorCode::closed, "ring '" + name_ + "': this handle is closed");
   }
+  const std::lock_guard guard(stash_->attaching);
   if (channel_ != nullptr) return;
   shm::ChannelOptions channel;
   channel.open.name = name_;
@@ -292,16 +294,17 @@ std::optional<Message> SharedRingBufferConsumer::pop_raw(Timeout timeout) {
 }
 
 shm::Channel& SharedRingBufferConsumer::attached() const {
-  if (channel_ != nullptr) return *channel_;
+  if (shm::Channel* channel = channel_.load(std::memory_order_acquire)) return *channel;
   throw Error(ErrorCode::closed,
               "ring '" + name_ +
-                  (closed_before_attach_ ? "': this handle is closed" : "': call attach() first"));
+                  (closed_.load(std::memory_order_acquire) ? "': this handle is closed"
+                                                           : "': call attach() first"));
 }
 
 void SharedRingBufferConsumer::fail_pop(ErrorCode result) const {
   // A blocking handle says time-out even for a time of zero.
   const bool over = result == ErrorCode::buffer_empty && options_.blocking;
-  fail(over ? ErrorCode::timeout : result, *channel_);
+  fail(over ? ErrorCode::timeout : result, attached());
 }
 
 std::vector<Message> SharedRingBufferConsumer::pop_many_raw(std::size_t most, Timeout timeout) {
@@ -349,29 +352,30 @@ std::optional<Message> SharedRingBufferConsumer::try_pop_raw() {
     return pop_raw(Timeout::none());
   } catch (const Error& error) {
     if (error.code() != ErrorCode::timeout) throw;
-    fail(ErrorCode::buffer_empty, *channel_);
+    fail(ErrorCode::buffer_empty, attached());
   }
 }
 
 void SharedRingBufferConsumer::done() noexcept {
-  if (channel_ != nullptr) channel_->finish_popped(false);
+  if (shm::Channel* channel = channel_) channel->finish_popped(false);
 }
 
 void SharedRingBufferConsumer::requeue() noexcept {
-  if (channel_ != nullptr) channel_->requeue_latest();
+  if (shm::Channel* channel = channel_) channel->requeue_latest();
 }
 
 void SharedRingBufferConsumer::count_damaged() noexcept {
-  if (channel_ != nullptr) channel_->count_damaged();
+  if (shm::Channel* channel = channel_) channel->count_damaged();
 }
 
 void SharedRingBufferConsumer::close() noexcept {
-  closed_before_attach_ = true;
-  if (channel_ != nullptr) channel_->close();
+  closed_.store(true, std::memory_order_release);
+  if (shm::Channel* channel = channel_) channel->close();
 }
 
 bool SharedRingBufferConsumer::closed() const noexcept {
-  return closed_before_attach_ || (channel_ != nullptr && channel_->closed());
+  const shm::Channel* channel = channel_;
+  return closed_.load(std::memory_order_acquire) || (channel != nullptr && channel->closed());
 }
 
 const std::string& SharedRingBufferConsumer::name() const noexcept { return name_; }

@@ -7,6 +7,7 @@
 /// killed at any instant leaves the others running (docs/crash_safety.md).
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -226,7 +227,9 @@ class IPC0CP_EXPORT SharedRingBufferConsumer {
   [[nodiscard]] RingStats stats() const;
 
   /// The core behind the handle; for the bindings and the tools.
-  [[nodiscard]] shm::Channel& channel() const noexcept { return *channel_; }
+  [[nodiscard]] shm::Channel& channel() const noexcept {
+    return *channel_.load(std::memory_order_acquire);
+  }
 
  private:
   struct Stash;
@@ -237,10 +240,11 @@ class IPC0CP_EXPORT SharedRingBufferConsumer {
 
   std::string name_;
   std::size_t total_data_bytes_ = 0;
-  shm::Channel* channel_ = nullptr;
+  std::atomic<shm::Channel*> channel_{nullptr};  ///< Set once, by `attach`.
   ConsumerOptions options_;
-  bool closed_before_attach_ = false;
-  /// What a pop_many had taken from the ring when one of its messages could not be decoded.
+  std::atomic<bool> closed_{false};
+  /// Guards attaching, and keeps what a pop_many took when one of its messages could not be
+  /// decoded.
   std::unique_ptr<Stash> stash_;
 };
 
