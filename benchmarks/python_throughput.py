@@ -62,8 +62,8 @@ def touch(payload: Payload) -> int:
 
 
 def receive_all(transport: Transport, order: Order, connection: Connection) -> None:
-    pin_to_core(1)
     transport.open_receiver()
+    pin_to_core(1)
     pool = make_pool(order)
     connection.send("ready")
     answer = Answer()
@@ -94,10 +94,10 @@ def run(name: str, order: Order) -> dict[str, float]:
     receiver = SPAWN.Process(target=receive_all, args=(transport, order, there))
     receiver.start()
     there.close()
-    pin_to_core(0)
     pool = make_pool(order)
     here.recv()
     transport.open_sender()
+    pin_to_core(0)
     transport.send(pool[0])
     cpu_start = time.process_time()
     messages = 1

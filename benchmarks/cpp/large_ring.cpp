@@ -62,9 +62,9 @@ class HandOver {
     std::vector<double> batches;
     cycle(payload_bytes);
     for (int batch = 0; batch < kBatches; ++batch) {
-      const auto start = bench::now_ns();
+      const auto start = bench::thread_cpu_ns();
       for (int i = 0; i < cycles; ++i) cycle(payload_bytes);
-      batches.push_back(static_cast<double>(bench::now_ns() - start) / cycles);
+      batches.push_back(static_cast<double>(bench::thread_cpu_ns() - start) / cycles);
     }
     return bench::median(batches);
   }

@@ -14,6 +14,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <ctime>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -28,6 +29,13 @@ inline std::int64_t now_ns() {
       .count();
 }
 
+/// Of this thread: for loops that wait for nobody, so that other work on the core does not count.
+inline std::int64_t thread_cpu_ns() {
+  timespec time{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+}
+
 /// Of this process, user and system together.
 inline double cpu_seconds() {
   rusage usage{};
@@ -39,11 +47,20 @@ inline double cpu_seconds() {
 }
 
 /// One core per process: a scheduler that moves them would be measured too. Does nothing on a
-/// machine with fewer cores.
+/// machine with fewer cores. To be called after a handle is opened: a handle that may run on one
+/// processor only takes the others for busy and never spins.
 inline void pin_to_core(unsigned core) {
   cpu_set_t cores;
   CPU_ZERO(&cores);
   CPU_SET(core, &cores);
+  sched_setaffinity(0, sizeof cores, &cores);
+}
+
+/// All cores again.
+inline void unpin() {
+  cpu_set_t cores;
+  CPU_ZERO(&cores);
+  for (int core = 0; core < CPU_SETSIZE; ++core) CPU_SET(core, &cores);
   sched_setaffinity(0, sizeof cores, &cores);
 }
 

@@ -37,6 +37,7 @@ void wait_for(const std::atomic<std::uint64_t>& line, std::uint64_t value) {
 }
 
 void answer_lines(Lines* lines) {
+  bench::pin_to_core(1);
   for (std::uint64_t i = 1; i <= kCacheLineTrips; ++i) {
     wait_for(lines->there, i);
     lines->back.store(i, std::memory_order_release);
@@ -44,9 +45,11 @@ void answer_lines(Lines* lines) {
   // Both words start from zero again before the next series.
   wait_for(lines->there, 0);
   lines->back.store(0, std::memory_order_release);
+  bench::unpin();
 }
 
 double measure_lines(Lines* lines) {
+  bench::pin_to_core(0);
   const auto start = bench::now_ns();
   for (std::uint64_t i = 1; i <= kCacheLineTrips; ++i) {
     lines->there.store(i, std::memory_order_release);
@@ -55,6 +58,7 @@ double measure_lines(Lines* lines) {
   const auto elapsed_ns = static_cast<double>(bench::now_ns() - start);
   lines->there.store(0, std::memory_order_release);
   wait_for(lines->back, 0);
+  bench::unpin();
   return elapsed_ns / kCacheLineTrips;
 }
 
@@ -69,6 +73,7 @@ std::uint64_t first_word(const ipc0cp::Message& message) {
 void answer_ring(const std::string& there, const std::string& back) {
   ipc0cp::SharedRingBufferConsumer questions(there, kRingBytes);
   ipc0cp::SharedRingBufferProducer answers(back, kRingBytes);
+  bench::pin_to_core(1);
   for (std::uint64_t word = 0; word != kEnd;) {
     const auto message = questions.pop_raw();
     if (!message) throw std::runtime_error("the stream ended too early");
@@ -81,6 +86,7 @@ std::vector<double> measure_ring(const std::string& there, const std::string& ba
                                  double seconds) {
   ipc0cp::SharedRingBufferConsumer answers(back, kRingBytes);
   ipc0cp::SharedRingBufferProducer questions(there, kRingBytes);
+  bench::pin_to_core(0);
   std::vector<double> trips_ns;
   trips_ns.reserve(1 << 24);
   Payload payload{};
@@ -109,7 +115,6 @@ void run(double seconds) {
   const std::string there = bench::ring_name("there");
   const std::string back = bench::ring_name("back");
   bench::Child other({"answer", there, back}, file);
-  bench::pin_to_core(0);
   Lines* lines = map_lines(file);
   const double before_ns = measure_lines(lines);
   auto trips_ns = measure_ring(there, back, seconds);
@@ -128,7 +133,6 @@ void run(double seconds) {
 int main(int argument_count, char** arguments) {
   try {
     if (argument_count == 4 && std::string_view(arguments[1]) == "answer") {
-      bench::pin_to_core(1);
       Lines* lines = map_lines(STDIN_FILENO);
       answer_lines(lines);
       answer_ring(arguments[2], arguments[3]);

@@ -85,9 +85,8 @@ void run(const std::vector<std::string>& words, const Order& order) {
   arguments.insert(arguments.end(), words.begin(), words.end());
   bench::Child receiver(arguments, files.receiver);
   if (files.receiver >= 0 && files.receiver != files.sender) close(files.receiver);
-  bench::pin_to_core(0);
-
   auto sender = transport.make_sender(Link{name, files.sender});
+  bench::pin_to_core(0);
   sender->send(pool.of_message(0));
   const double cpu_start = bench::cpu_seconds();
   std::uint64_t messages = 1;
@@ -127,8 +126,8 @@ int main(int argument_count, char** arguments) {
     if (name.empty()) {
       run(words, order);
     } else {
-      bench::pin_to_core(1);
       auto receiver = find_transport(words[0]).make_receiver(Link{name, STDIN_FILENO});
+      bench::pin_to_core(1);
       bench::Child::answer(receive_all(*receiver, order));
     }
   } catch (const std::exception& error) {
