@@ -155,7 +155,7 @@ Observation CopyChecker::check(const RingFile& ring, Violations& violations) {
     violations.emplace_back("recovery found the ring damaged or a block impossible");
   }
   check_structure(segment_, Inhabitants::none, violations);
-  const Observation first = observe(ring, violations);
+  Observation first = observe(ring, violations);
   recovery_->run(nullptr);
   Violations again;
   if (observe(ring, again) != first) {

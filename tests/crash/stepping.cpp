@@ -18,7 +18,8 @@ constexpr std::size_t kMostViolationsShown = 12;
 /// Whether the next instruction is a system call. The victim's code is a copy of ours.
 bool at_system_call(std::uint64_t address) noexcept {
   unsigned char code[2];
-  std::memcpy(code, reinterpret_cast<const void*>(address), sizeof code);
+  const auto* text = reinterpret_cast<const void*>(address);  // NOLINT(performance-no-int-to-ptr)
+  std::memcpy(code, text, sizeof code);
   return code[0] == 0x0F && code[1] == 0x05;
 }
 

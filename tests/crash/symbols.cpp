@@ -80,7 +80,8 @@ std::string symbol_of(std::uint64_t address) {
     }
   }
   Dl_info info{};
-  if (dladdr(reinterpret_cast<void*>(address), &info) != 0 && info.dli_sname != nullptr) {
+  const void* code = reinterpret_cast<const void*>(address);  // NOLINT(performance-no-int-to-ptr)
+  if (dladdr(code, &info) != 0 && info.dli_sname != nullptr) {
     text << info.dli_sname << "+0x" << std::hex
          << address - reinterpret_cast<std::uint64_t>(info.dli_saddr);
   } else {

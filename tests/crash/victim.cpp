@@ -37,7 +37,10 @@ constexpr std::uint8_t kBreakpoint = 0xCC;
   _exit(1);
 }
 
-void* pointer(std::uint64_t address) { return reinterpret_cast<void*>(address); }
+/// An address of the other process, as ptrace takes it.
+void* pointer(std::uint64_t address) {
+  return reinterpret_cast<void*>(address);  // NOLINT(performance-no-int-to-ptr)
+}
 
 }  // namespace
 
