@@ -2,6 +2,7 @@
 // Damaged messages and scribbled control pages: an error or a time-out, never a crash or a hang.
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <random>
 
 #include "platform/clock.hpp"

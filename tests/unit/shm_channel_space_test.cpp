@@ -2,6 +2,7 @@
 // Space: loans, views, the relief block, growing, and what stays after close().
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <deque>
 #include <thread>
 

@@ -4,9 +4,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
-#include <cstring>
 #include <optional>
 #include <span>
 #include <string>
@@ -49,7 +49,7 @@ inline std::vector<std::byte> bytes_of(std::size_t count, unsigned seed = 1) {
 }
 
 inline bool equal(std::span<const std::byte> left, std::span<const std::byte> right) {
-  return left.size() == right.size() && std::memcmp(left.data(), right.data(), left.size()) == 0;
+  return std::equal(left.begin(), left.end(), right.begin(), right.end());
 }
 
 /// A consumer and a producer of a ring with a name of its own.

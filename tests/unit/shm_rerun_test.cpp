@@ -285,6 +285,33 @@ TEST(Fork, ChildDoesNotKeepTheParentAlive) {
   close(grandchild_lives[0]);
 }
 
+TEST(Fork, ChildDoesNotKeepTheParentsToken) {
+  Pair pair;
+  auto producer = pair.another_producer();
+  const shm::Owner owner = producer.channel().membership().participants.self();
+  int go[2];
+  int runs[2];
+  ASSERT_EQ(pipe(go), 0);
+  ASSERT_EQ(pipe(runs), 0);
+  const pid_t child = fork();
+  char byte = 0;
+  if (child == 0) {
+    close(go[1]);
+    if (write(runs[1], &byte, 1) != 1) _exit(1);
+    _exit(read(go[0], &byte, 1) == 0 ? 0 : 1);  // Until the parent has looked.
+  }
+  close(go[0]);
+  ASSERT_EQ(read(runs[0], &byte, 1), 1);
+  EXPECT_FALSE(pair.membership().participants.is_dead(owner));
+  producer.close();
+  // By the token alone: the parent lives, so no other rule can tell.
+  EXPECT_TRUE(pair.membership().participants.is_dead(owner));
+  close(go[1]);
+  close(runs[0]);
+  close(runs[1]);
+  ASSERT_EQ(waitpid(child, nullptr, 0), child);
+}
+
 TEST(Fork, ChildMayOpenTheRingAnew) {
   Pair pair;
   expect_in_child([&] {

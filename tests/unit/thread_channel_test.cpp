@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <cstring>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -171,7 +172,10 @@ TEST(ThreadsTest, CloseEndsBlockedPushes) {
     EXPECT_EQ(ended, 3);
     EXPECT_EQ(pair.consumer.stats().active_producers, 0U);
     pair.expect_pop(64 * kKibi);
-    EXPECT_FALSE(pair.consumer.pop_raw(60s).has_value());
+    // Who waited long may have got the relief block; what was accepted arrives.
+    while (const std::optional<Message> message = pair.consumer.pop_raw(60s)) {
+      EXPECT_EQ(message->payload().size(), 5000U);
+    }
   }
 }
 
