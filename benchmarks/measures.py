@@ -114,6 +114,15 @@ def is_near(a_round: Round) -> bool:
     return max(lines["cache_line_before_ns"], lines["cache_line_after_ns"]) <= NEAR_NS
 
 
+def describe_phases(rounds: list[Round]) -> str:
+    """How far apart the cores were, round by round; empty if that was not measured."""
+    if "ping_pong" not in rounds[0]:
+        return ""
+    phases = [f"{'near' if is_near(a_round) else 'far'}"
+              f" ({a_round['ping_pong']['cache_line_before_ns']:.0f} ns)" for a_round in rounds]
+    return f"cores, round by round: {', '.join(phases)}"
+
+
 def describe(target: Target | None, unit: str) -> str:
     if target is None:
         return ""

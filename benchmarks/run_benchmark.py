@@ -19,7 +19,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from measures import Round, make_rows, markdown_table
+from measures import Round, describe_phases, make_rows, markdown_table
 
 HERE = Path(__file__).resolve().parent
 BUILD = Path(os.environ.get("IPC0CP_BUILD_DIR", HERE.parent / "build"))
@@ -134,7 +134,8 @@ def main() -> None:
     rounds = run_rounds(options)
     rows = make_rows(rounds)
     print(f"{before['processor']}, {before['cores']} cores, load {before['load']:.2f} at the start,"
-          f" medians of {options.runs}\n")
+          f" medians of {options.runs}")
+    print(describe_phases(rounds) + "\n")
     print(markdown_table(rows))
     name = f"benchmark_results_{started:%y%m%d-%H%M%S}.json"
     path: Path = options.json or HERE / name

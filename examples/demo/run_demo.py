@@ -202,7 +202,7 @@ def stop(signal_number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG0
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--frames", type=int, default=4000, help="how many to stream")
+    parser.add_argument("--frames", type=int, default=8000, help="how many to stream")
     parser.add_argument("--chaos", action=argparse.BooleanOptionalAction, default=True,
                         help="kill a worker at half time")
     parser.add_argument("--output", type=Path, default=Path("demo_contact_sheet.png"),
