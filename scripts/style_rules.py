@@ -30,7 +30,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("shm/segment",),
     ("shm/participants", "shm/lock", "shm/allocator", "shm/queue", "shm/buffer_pool"),
     ("shm/waiting", "shm/recovery"),
-    ("shm/membership", "shm/life"),
+    ("shm/membership", "shm/joining", "shm/life"),
     ("shm/*",),
     ("message", "ring_buffer*", "inspect"),
 )

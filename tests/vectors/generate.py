@@ -11,6 +11,7 @@ import json
 import sys
 from pathlib import Path
 
+import accepted
 import malformed
 import numpy as np
 import values
@@ -147,7 +148,7 @@ def all_files():
         files[group] = [good_vector(name, text) for name, text in expressions.items()]
     for group, vectors in values.BY_HAND.items():
         files.setdefault(group, []).extend(vectors)
-    files["accepted"] = malformed.ACCEPTED
+    files["accepted"] = accepted.ACCEPTED
     files["malformed"] = malformed.MALFORMED
     files["malformed_containers"] = malformed.CONTAINERS
     files["malformed_images"] = malformed.IMAGES
