@@ -177,11 +177,12 @@ ErrorCode Channel::publish(Loan& loan, std::string_view metadata, Deadline& dead
   }
   descriptor.metadata_bytes = metadata_bytes;
   publish_locked(loan.descriptor_, loan.word_);
+  // Counted back under the lock: cheaper than a release, which must be possible without it.
+  acquired_.store(acquired_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
   result = ring_->leave();
   loan.channel_ = nullptr;
   loan.bytes_ = {};
   ring_->data_event.wake_one();
-  let_go_of_one();
   return result;
 }
 
