@@ -11,6 +11,7 @@ def _accepted(name, metadata, canonical, payload_hex, **expected):
     } | expected
 
 
+_JSON = '{"type":"json","version":"1.0"}'
 _U1 = '{"type":"ndarray","version":"1.0","dtype":"|u1","shape":[2]}'
 
 ACCEPTED = [
