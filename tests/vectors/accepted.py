@@ -12,6 +12,7 @@ def _accepted(name, metadata, canonical, payload_hex, **expected):
 
 
 _JSON = '{"type":"json","version":"1.0"}'
+_IMAGE = '{"type":"image","version":"1.0",%s}'
 _U1 = '{"type":"ndarray","version":"1.0","dtype":"|u1","shape":[2]}'
 
 ACCEPTED = [
