@@ -64,7 +64,7 @@ class DtypeReader {
     Names names;
     result.text = "{\"fields\":[";
     for (const Json& field : fields) {
-      if (names.size() > 0) result.text += ',';
+      if (!names.empty()) result.text += ',';
       append_field(result, names, field, level);
     }
     result.text += "],\"itemsize\":" + std::to_string(result.item_bytes);
