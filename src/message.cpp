@@ -21,8 +21,6 @@ Loan& Loan::operator=(Loan&& other) noexcept {
   return *this;
 }
 
-Loan::~Loan() { abandon(); }
-
 bool Loan::publish(std::string_view metadata_json, Timeout timeout) {
   if (channel_ == nullptr) {
     throw Error(ErrorCode::closed, "this loan is over: it was published or abandoned already");
@@ -66,8 +64,6 @@ Message& Message::operator=(Message&& other) noexcept {
   is_view_ = std::exchange(other.is_view_, false);
   return *this;
 }
-
-Message::~Message() { release(); }
 
 void Message::done() noexcept {
   if (channel_ != nullptr) channel_->finish(*this);

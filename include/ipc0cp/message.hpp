@@ -33,7 +33,9 @@ class IPC0CP_EXPORT Loan {
   Loan() noexcept = default;
   Loan(Loan&& other) noexcept;
   Loan& operator=(Loan&& other) noexcept;
-  ~Loan();
+  ~Loan() {
+    if (channel_ != nullptr) abandon();
+  }
 
   /// The memory to write, at a multiple of 64 bytes. Empty once published or abandoned.
   [[nodiscard]] std::span<std::byte> bytes() const noexcept { return bytes_; }
@@ -68,7 +70,9 @@ class IPC0CP_EXPORT Message {
   Message() noexcept = default;
   Message(Message&& other) noexcept;
   Message& operator=(Message&& other) noexcept;
-  ~Message();
+  ~Message() {
+    if (active()) release();
+  }
 
   [[nodiscard]] std::string_view metadata() const noexcept { return metadata_; }
   /// Read-only bytes at a multiple of 64.

@@ -58,7 +58,7 @@ struct ProducerOptions {
   bool reserve = false;  ///< Reserve the memory of the whole ring now.
   unsigned mode = 0600;  ///< Permission bits of a ring made by this call, umask not applied.
   Stale stale = Stale::discard;
-  std::vector<std::uint32_t> trusted_owners;  ///< User ids whose rings are accepted besides ours.
+  std::vector<std::uint32_t> trusted_owners{};  ///< User ids whose rings are accepted besides ours.
   InterruptCheck interrupt_check = nullptr;
 };
 
@@ -69,7 +69,7 @@ struct ConsumerOptions {
   /// End of stream needs at least this many producers to have joined.
   std::uint32_t expected_producers = 1;
   Stale stale = Stale::resume;
-  std::vector<std::uint32_t> trusted_owners;  ///< User ids whose rings are accepted besides ours.
+  std::vector<std::uint32_t> trusted_owners{};  ///< User ids whose rings are accepted besides ours.
   InterruptCheck interrupt_check = nullptr;
 };
 

@@ -2,7 +2,6 @@
 #include "platform/process_identity.hpp"
 
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/random.h>
@@ -105,9 +104,8 @@ std::uint64_t ForkGeneration::current() noexcept {
 std::uint32_t current_thread() noexcept { return static_cast<std::uint32_t>(syscall(SYS_gettid)); }
 
 unsigned processor_count() noexcept {
-  cpu_set_t processors;
-  if (sched_getaffinity(0, sizeof processors, &processors) != 0) return 1;
-  return static_cast<unsigned>(std::max(1, CPU_COUNT(&processors)));
+  // All that are online: a process bound to one processor still waits for peers on the others.
+  return static_cast<unsigned>(std::max(1L, sysconf(_SC_NPROCESSORS_ONLN)));
 }
 
 std::uint32_t effective_user() noexcept { return geteuid(); }

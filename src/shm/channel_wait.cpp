@@ -14,8 +14,9 @@ namespace {
 
 using platform::kMillisecond;
 
-constexpr std::int64_t kWorkSliceNs = 20 * kMillisecond;  ///< While work is queued or wanted.
-constexpr std::int64_t kIdleSliceNs = 50 * kMillisecond;  ///< Otherwise.
+constexpr std::int64_t kWorkSliceNs = 20 * kMillisecond;        ///< While work is queued or wanted.
+constexpr std::int64_t kIdleSliceNs = 50 * kMillisecond;        ///< Otherwise.
+constexpr std::int64_t kLongWaitSlicesNs = 300 * kMillisecond;  ///< Then the slices are idle ones.
 constexpr std::int64_t kSweepIntervalNs = 10 * kMillisecond;
 constexpr std::int64_t kClaimAfterNs = 20 * kMillisecond;
 constexpr std::int64_t kClaimExpiresNs = 100 * kMillisecond;
@@ -86,7 +87,7 @@ ErrorCode Channel::push_slowly(Request& request, Deadline& deadline,
       break;
     }
     std::int64_t left_ns =
-        deadline.at_ns() == platform::kForever ? kWorkSliceNs : deadline.at_ns() - now_ns;
+        deadline.at_ns() == platform::kForever ? kIdleSliceNs : deadline.at_ns() - now_ns;
     if (nobody_reads) {
       const std::int64_t waited_ns = now_ns - nobody_since_ns;
       left_ns = std::min(left_ns, options_.consumer_wait_ns - waited_ns);
@@ -105,7 +106,10 @@ ErrorCode Channel::push_slowly(Request& request, Deadline& deadline,
     if (result != ErrorCode::buffer_full && result != ErrorCode::no_consumers) continue;
     if (request.must_reserve()) continue;
     header.producer_waits.fetch_add(1, std::memory_order_relaxed);
-    ring_->space_event.sleep(announced, std::min({left_ns, kWorkSliceNs, time_to_claim(now_ns)}));
+    // A wait that has lasted is looked at less often, so that an idle handle costs next to nothing.
+    const bool long_wait = now_ns - start_ns > kLongWaitSlicesNs;
+    const std::int64_t slice_ns = long_wait ? kIdleSliceNs : time_to_claim(now_ns);
+    ring_->space_event.sleep(announced, std::min(left_ns, slice_ns));
     if (!logged && now_ns - start_ns > kLongWaitNs) {
       logged = true;
       log_long_wait(nobody_reads ? "a consumer" : "room");
