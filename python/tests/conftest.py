@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import gc
+import signal
 
 import pytest
 from helpers import MIB, SHM, file_of, new_name
@@ -44,3 +45,9 @@ def _no_leftovers_of_this_run():
     gc.collect()
     left = {path for path in SHM.glob("ipc0cp.test-*") if path not in before}
     assert not left, f"the run has left {left}"
+
+
+def pytest_sessionstart() -> None:
+    # A shell ignores SIGINT for what it runs in the background, and children inherit that; the
+    # tests that send it need the default.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
