@@ -6,7 +6,7 @@ SHELL := /bin/bash
 # Targets share build/ and .venv, and each already uses all cores.
 .NOTPARALLEL:
 MAKEFLAGS += --no-print-directory
-.PHONY: help build test-cpp test-py test demo bench lint clean
+.PHONY: help build test-cpp test-py test demo bench lint clean crash
 
 PYTHON ?= python3
 JOBS ?= $(shell nproc)
@@ -42,6 +42,9 @@ demo: $(VENV)  ## stream photographs through C++ workers, one of which gets kill
 bench: build $(VENV)  ## measure against pipes and multiprocessing.Queue
 	$(VENV_PYTHON) -m pip install -q -e .
 	$(VENV_PYTHON) benchmarks/run_benchmark.py $(BENCH_OPTIONS)
+
+crash: build  ## kill a victim at every instruction of every operation (long)
+	build/tests/crash/crash_harness --whole
 
 lint: $(VENV)  ## style checks only
 	$(PYTHON) scripts/system_packages.py cpp tests lint

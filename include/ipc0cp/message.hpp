@@ -30,7 +30,7 @@ struct Payload {
 /// abandoned, its destructor abandons it; neither ever waits for anybody.
 class IPC0CP_EXPORT Loan {
  public:
-  Loan() noexcept = default;
+  Loan() noexcept {}  // Not defaulted, as for Message.
   Loan(Loan&& other) noexcept;
   Loan& operator=(Loan&& other) noexcept;
   ~Loan() {
@@ -67,7 +67,8 @@ class IPC0CP_EXPORT Loan {
 /// the consumer; the destructor gives the block back and never waits.
 class IPC0CP_EXPORT Message {
  public:
-  Message() noexcept = default;
+  // Not defaulted: a defaulted one is cleared twice wherever it is value-initialised.
+  Message() noexcept {}
   Message(Message&& other) noexcept;
   Message& operator=(Message&& other) noexcept;
   ~Message() {
