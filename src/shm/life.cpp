@@ -345,7 +345,7 @@ std::string path_of(const std::string& name) {
 }
 
 std::string checked_name(const std::string& name) {
-  const std::string bare = !name.empty() && name.front() == '/' ? name.substr(1) : name;
+  std::string bare = !name.empty() && name.front() == '/' ? name.substr(1) : name;
   const auto allowed = [](char character) {
     return (character >= 'A' && character <= 'Z') || (character >= 'a' && character <= 'z') ||
            (character >= '0' && character <= '9') || character == '.' || character == '_' ||
