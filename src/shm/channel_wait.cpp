@@ -14,15 +14,22 @@ namespace {
 
 using platform::kMillisecond;
 
-constexpr std::int64_t kWorkSliceNs = 20 * kMillisecond;        ///< While work is queued or wanted.
-constexpr std::int64_t kIdleSliceNs = 50 * kMillisecond;        ///< Otherwise.
-constexpr std::int64_t kLongWaitSlicesNs = 300 * kMillisecond;  ///< Then the slices are idle ones.
+constexpr std::int64_t kWorkSliceNs = 20 * kMillisecond;      ///< While work is queued or wanted.
+constexpr std::int64_t kIdleSliceNs = 50 * kMillisecond;      ///< Otherwise.
+constexpr std::int64_t kLongIdleSliceNs = 95 * kMillisecond;  ///< After seconds without any event.
+constexpr std::int64_t kBusyWaitNs = 300 * kMillisecond;      ///< A wait is idle after that,
+constexpr std::int64_t kIdleWaitNs = 2 * platform::kSecond;  ///< and has long been idle after that.
 constexpr std::int64_t kSweepIntervalNs = 10 * kMillisecond;
 constexpr std::int64_t kClaimAfterNs = 20 * kMillisecond;
-constexpr std::int64_t kClaimExpiresNs = 100 * kMillisecond;
+constexpr std::int64_t kClaimExpiresNs = 200 * kMillisecond;
 constexpr std::int64_t kSoftCapWaitNs = kMillisecond;
 constexpr std::int64_t kLongWaitNs = 5 * platform::kSecond;
 constexpr int kPollsPerClock = 32;
+
+/// A wake costs an idle machine about 50 us, so a handle that nobody talks to looks less often.
+std::int64_t idle_slice(std::int64_t waited_ns) noexcept {
+  return waited_ns > kIdleWaitNs ? kLongIdleSliceNs : kIdleSliceNs;
+}
 
 /// Polls `condition` with pauses until it holds or the time is over.
 template <class Condition>
@@ -87,7 +94,7 @@ ErrorCode Channel::push_slowly(Request& request, Deadline& deadline,
       break;
     }
     std::int64_t left_ns =
-        deadline.at_ns() == platform::kForever ? kIdleSliceNs : deadline.at_ns() - now_ns;
+        deadline.at_ns() == platform::kForever ? kLongIdleSliceNs : deadline.at_ns() - now_ns;
     if (nobody_reads) {
       const std::int64_t waited_ns = now_ns - nobody_since_ns;
       left_ns = std::min(left_ns, options_.consumer_wait_ns - waited_ns);
@@ -107,8 +114,9 @@ ErrorCode Channel::push_slowly(Request& request, Deadline& deadline,
     if (request.must_reserve()) continue;
     header.producer_waits.fetch_add(1, std::memory_order_relaxed);
     // A wait that has lasted is looked at less often, so that an idle handle costs next to nothing.
-    const bool long_wait = now_ns - start_ns > kLongWaitSlicesNs;
-    const std::int64_t slice_ns = long_wait ? kIdleSliceNs : time_to_claim(now_ns);
+    const std::int64_t waited_ns = now_ns - start_ns;
+    const std::int64_t slice_ns =
+        waited_ns > kBusyWaitNs ? idle_slice(waited_ns) : time_to_claim(now_ns);
     ring_->space_event.sleep(announced, std::min(left_ns, slice_ns));
     if (!logged && now_ns - start_ns > kLongWaitNs) {
       logged = true;
@@ -286,14 +294,16 @@ ErrorCode Channel::pop_slowly(Message& message, Deadline& deadline) noexcept {
       break;
     }
     const std::int64_t left_ns =
-        deadline.at_ns() == platform::kForever ? kIdleSliceNs : deadline.at_ns() - now_ns;
+        deadline.at_ns() == platform::kForever ? kLongIdleSliceNs : deadline.at_ns() - now_ns;
     if (left_ns <= 0) {
       result = ErrorCode::timeout;
       break;
     }
     if (hit) continue;
     header.consumer_waits.fetch_add(1, std::memory_order_relaxed);
-    ring_->data_event.sleep(announced, std::min(left_ns, kIdleSliceNs));
+    // With redelivery a message may come back from the dead at any time.
+    const std::int64_t slice_ns = redelivers() ? kIdleSliceNs : idle_slice(now_ns - start_ns);
+    ring_->data_event.sleep(announced, std::min(left_ns, slice_ns));
     spin_.slept(platform::now_ns() - now_ns);
   }
   slot.blocked_since_ns.store(0, std::memory_order_relaxed);
