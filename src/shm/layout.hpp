@@ -60,6 +60,12 @@ constexpr Owner make_owner(std::uint32_t slot, std::uint32_t incarnation) noexce
 constexpr std::uint32_t slot_of(Owner owner) noexcept { return owner >> kIncarnationBits; }
 constexpr std::uint32_t incarnation_of(Owner owner) noexcept { return owner & kIncarnationMask; }
 
+/// Incarnations start at 1 and go round; 0 stays free for "nobody lives here".
+constexpr std::uint32_t next_incarnation(std::uint32_t incarnation) noexcept {
+  const std::uint32_t next = (incarnation + 1) & kIncarnationMask;
+  return next == 0 ? 1 : next;
+}
+
 /// The lock word: an owner, and above it whether somebody sleeps. 0: free.
 inline constexpr std::uint32_t kLockWaiters = 1U << 31;
 

@@ -37,8 +37,7 @@ ErrorCode Participants::take_slot(std::uint32_t index) noexcept {
   std::uint64_t word = slot.word.load(std::memory_order_acquire);
   std::uint64_t successor = 0;
   do {
-    std::uint32_t incarnation = (incarnation_of_slot(word) + 1) & kIncarnationMask;
-    if (incarnation == 0) incarnation = 1;
+    const std::uint32_t incarnation = next_incarnation(incarnation_of_slot(word));
     successor = make_slot_word(incarnation, Role::kAttaching);
     // A role that is left over means that its owner never came to the end of leaving.
     predecessor_died_ = role_of(word) != Role::kNone;
@@ -132,8 +131,7 @@ bool Participants::void_if_certainly_gone(std::uint32_t index,
   // While a newcomer attaches, the description may still be the predecessor's.
   if (role_of(word) == Role::kAttaching || role_of(word) == Role::kNone) return false;
   if (!platform::certainly_gone(other, identity_, compare_start_time)) return false;
-  std::uint32_t incarnation = (incarnation_of_slot(word) + 1) & kIncarnationMask;
-  if (incarnation == 0) incarnation = 1;
+  const std::uint32_t incarnation = next_incarnation(incarnation_of_slot(word));
   // Wanted first: a slot without a role is never swept, so its blocks would be forgotten.
   segment_.header().recovery_wanted.store(1, std::memory_order_release);
   if (!slot.word.compare_exchange_strong(word, make_slot_word(incarnation, Role::kNone),

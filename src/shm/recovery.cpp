@@ -205,8 +205,7 @@ void Recovery::survey(RecoveryReport& report) noexcept {
 }
 
 void Recovery::rebuild_blocks(RecoveryReport& report) noexcept {
-  const auto by_key = [](const Entry& left, const Entry& right) { return left.key < right.key; };
-  std::sort(blocks_.get(), blocks_.get() + block_count_, by_key);
+  std::sort(blocks_.get(), blocks_.get() + block_count_);
   allocator_.reset();
   // Descending, so that low numbers are handed out first and stay in the cache.
   for (std::uint32_t index = segment_.geometry().relief_descriptor(); index-- > 0;) {
@@ -234,8 +233,7 @@ void Recovery::rebuild_blocks(RecoveryReport& report) noexcept {
 }
 
 void Recovery::rebuild_queue(RecoveryReport& report) noexcept {
-  const auto by_key = [](const Entry& left, const Entry& right) { return left.key < right.key; };
-  std::sort(ready_.get(), ready_.get() + ready_count_, by_key);
+  std::sort(ready_.get(), ready_.get() + ready_count_);
   queue_.reset();
   std::uint64_t previous = 0;
   for (std::uint32_t entry = 0; entry < ready_count_; ++entry) {

@@ -50,6 +50,7 @@ class Recovery {
   struct Entry {
     std::uint64_t key;
     std::uint32_t index;
+    bool operator<(const Entry& other) const noexcept { return key < other.key; }
   };
 
   void finish_redo() noexcept;

@@ -82,7 +82,6 @@ class Segment {
     return stray_descriptor();
   }
   [[nodiscard]] std::byte* arena() const noexcept { return arena_.data(); }
-  [[nodiscard]] const platform::Mapping& arena_mapping() const noexcept { return arena_; }
   [[nodiscard]] const platform::Mapping& control_mapping() const noexcept { return control_; }
 
   /// Whether a block that claims to be in use lies where it may. `mark_checked`: also below the
