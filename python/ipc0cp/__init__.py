@@ -38,9 +38,18 @@ from ipc0cp.errors import (
 )
 from ipc0cp.log import enable_logging, set_log_level
 from ipc0cp.message import Message
-from ipc0cp.objects import BytesData, SerializableObject
+from ipc0cp.objects import (
+    BytesData,
+    ImageData,
+    JsonData,
+    ListData,
+    MapData,
+    NumpyArray,
+    SerializableObject,
+    TextData,
+)
 from ipc0cp.ring_buffer import RingStats, SharedRingBufferConsumer, SharedRingBufferProducer
-from ipc0cp.type_registry import TypeRegistry, register_type
+from ipc0cp.type_registry import TypeRegistry, register_type, unregister_type
 
 __version__: str = _version()
 
@@ -54,13 +63,18 @@ __all__ = [
     "Error",
     "ErrorCode",
     "ForkedHandle",
+    "ImageData",
     "Interrupted",
     "InvalidArgument",
+    "JsonData",
+    "ListData",
+    "MapData",
     "Message",
     "MessageTooLarge",
     "NoConsumers",
     "NoSpace",
     "NotARing",
+    "NumpyArray",
     "OptionMismatch",
     "OutOfMemory",
     "PermissionDenied",
@@ -70,6 +84,7 @@ __all__ = [
     "SharedRingBufferProducer",
     "SizeMismatch",
     "SystemFailure",
+    "TextData",
     "Timeout",
     "TooManyParticipants",
     "TypeRegistry",
@@ -79,4 +94,5 @@ __all__ = [
     "enable_logging",
     "register_type",
     "set_log_level",
+    "unregister_type",
 ]
