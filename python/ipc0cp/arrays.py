@@ -109,7 +109,10 @@ def decode(metadata: Metadata, received: Received, _: int = 0) -> Any:
         raise UnsupportedType(f"this NumPy cannot make an array of dtype {shorten(dtype)}")
     if is_scalar(metadata):
         return _take_scalar(array)
-    return array.copy(order="K") if received.copy else array
+    if not received.copy:
+        return array
+    # NumPy would visit each of any number of items that have no bytes.
+    return array.copy(order="K") if expected > 0 else np.empty_like(array)
 
 
 def layout_of(metadata: Metadata) -> tuple[tuple[int, ...], AnyDtype, bool]:
@@ -147,7 +150,7 @@ def encode_dlpack(value: Any) -> Encoded:
         array = np.from_dlpack(value)
     except Exception as error:
         raise UnsupportedType(
-            f"{type_name(value)} cannot be shared with NumPy through DLPack ({error}); move it to"
-            " the CPU and detach it first"
+            f"{type_name(value)} cannot be shared with NumPy through DLPack ({error}); push a"
+            " detached copy on the CPU, of a dtype that NumPy has"
         ) from error
     return encode(array)

@@ -11,7 +11,7 @@ from ipc0cp.encoding import Encoded, Metadata, Received, integer, shorten
 from ipc0cp.errors import CorruptPayload, UnsupportedType
 from ipc0cp.metadata import JSON_METADATA
 
-MOST_LEVELS = 64
+MOST_LEVELS = strict_json.MOST_CONTAINER_LEVELS
 ALIGNMENT = 64
 
 #: Plans or decodes one item; given by the codec, which knows all types.
@@ -42,7 +42,7 @@ def encode_map(value: dict[Any, Any], levels: int, encode: Encode) -> Encoded:
                 " push a list of pairs instead"
             )
         if strict_json.has_lone_surrogate(key):
-            raise UnsupportedType(f"the key {key!a} holds a lone surrogate")
+            raise UnsupportedType(f"the key {ascii(key)[:40]} holds a lone surrogate")
     plan = _Plan(levels, encode)
     plan.add_all(value.items())
     return plan.finish(b"map", len(value))
@@ -50,9 +50,7 @@ def encode_map(value: dict[Any, Any], levels: int, encode: Encode) -> Encoded:
 
 def _refuse_depth(levels: int) -> None:
     if levels <= 0:
-        raise UnsupportedType(
-            f"lists and dicts nest more than {MOST_LEVELS} levels, or contain themselves"
-        )
+        raise UnsupportedType(f"more than {MOST_LEVELS} levels of lists and dicts, or a cycle")
 
 
 class _Plan:

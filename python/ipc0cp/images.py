@@ -247,17 +247,18 @@ def _bytes_per_pixel(mode: str, metadata: Metadata) -> int:
 
 def _palette_plan(mode: str, metadata: Metadata) -> tuple[str, int] | None:
     """Mode and bytes of the palette, or None."""
-    palette = metadata.get("palette")
     if "palette" not in metadata:
         return None
     if mode not in ("P", "PA"):
         raise CorruptPayload(f"an image of mode {mode} has no palette")
-    if type(palette) is not dict or palette.get("mode") not in _PALETTE_ENTRY_BYTES:
+    palette = metadata["palette"]
+    palette_mode = palette.get("mode") if type(palette) is dict else None
+    if type(palette_mode) is not str or palette_mode not in _PALETTE_ENTRY_BYTES:
         raise CorruptPayload(f"a palette needs mode RGB or RGBA and bytes, not {shorten(palette)}")
     size = integer(palette.get("bytes"), "the bytes of a palette", MOST_PALETTE_BYTES)
-    if size % _PALETTE_ENTRY_BYTES[palette["mode"]]:
+    if size % _PALETTE_ENTRY_BYTES[palette_mode]:
         raise CorruptPayload(f"a palette of {size} bytes has broken entries")
-    return palette["mode"], size
+    return palette_mode, size
 
 
 def _parse_transparency(metadata: Metadata) -> Any:

@@ -13,8 +13,11 @@ import json
 from typing import Any, NoReturn
 
 from ipc0cp import _core
+from ipc0cp.encoding import shorten, type_name
 
+#: Around a value of a json message alone, and of one inside lists and maps.
 MOST_LEVELS = 512
+MOST_CONTAINER_LEVELS = 64
 MOST_METADATA_KEYS = 1024
 SMALLEST_INTEGER = -(2**63)
 LARGEST_INTEGER = 2**64 - 1
@@ -45,8 +48,10 @@ class NotJsonError(Exception):
         self.is_other_type = is_other_type
 
     def __str__(self) -> str:
-        place = "".join(f"[{step!r}]" for step in reversed(self.path))
-        return f"{place}: {self.args[0]}" if place else str(self.args[0])
+        steps = [f"[{shorten(step)}]" for step in reversed(self.path)]
+        if len(steps) > 6:
+            steps[3:-3] = ["..."]
+        return f"{''.join(steps)}: {self.args[0]}" if steps else str(self.args[0])
 
 
 def set_replaced_types(kinds: frozenset[type]) -> None:
@@ -109,6 +114,18 @@ def check(
         _check(value, most_levels, replaced)
     except RecursionError:
         raise NotJsonError("nested deeper than Python's recursion limit allows") from None
+    except _TooDeepError as error:
+        error.args = (f"more than {_limit(most_levels)} levels of lists and dicts, or a cycle",)
+        raise
+
+
+def _limit(most_levels: int) -> int:
+    """What users know as the limit where `most_levels` are left."""
+    return MOST_LEVELS if most_levels == MOST_LEVELS else MOST_CONTAINER_LEVELS
+
+
+class _TooDeepError(NotJsonError):
+    """No level is left."""
 
 
 def _explain(value: Any, most_levels: int) -> NoReturn:
@@ -135,7 +152,7 @@ def _check(value: Any, levels: int, replaced: frozenset[type]) -> None:
         _check_leaf(value, kind)
         return
     if levels == 0:
-        raise NotJsonError("nested too deeply, or it contains itself")
+        raise _TooDeepError("too deep")
     if kind is dict:
         _check_keys(value)
     for step, item in value.items() if kind is dict else enumerate(value):
@@ -151,7 +168,7 @@ def _check_keys(value: dict[Any, Any]) -> None:
         if type(key) is not str:
             raise NotJsonError(f"a key is {type(key).__name__}, not str", is_other_type=True)
         if has_lone_surrogate(key):
-            raise NotJsonError(f"the key {key!a} holds a lone surrogate")
+            raise NotJsonError(f"the key {ascii(key)[:40]} holds a lone surrogate")
 
 
 def _check_leaf(value: Any, kind: type) -> None:
@@ -165,8 +182,7 @@ def _check_leaf(value: Any, kind: type) -> None:
         if value - value != 0.0:
             raise NotJsonError(f"JSON has no {value}")
     elif kind is not bool and value is not None:
-        name = f"{kind.__module__}.{kind.__qualname__}"
-        raise NotJsonError(f"{name} is not a JSON type", is_other_type=True)
+        raise NotJsonError(f"{type_name(value)} is not a JSON type", is_other_type=True)
 
 
 def loads(
@@ -182,7 +198,7 @@ def loads(
     try:
         value = _DECODER.decode(decoded)
     except RecursionError:
-        raise ValueError(f"more than {most_levels} levels of arrays and objects") from None
+        raise ValueError(f"more than {_limit(most_levels)} levels of arrays and objects") from None
     if not _core.json_is_exact(value, text, most_levels, most_keys):
         _refuse(decoded, value, most_levels, most_keys)
     if "\\u" in decoded:
@@ -207,7 +223,7 @@ def depth(value: Any) -> int:
 def _refuse(decoded: str, value: Any, most_levels: int, most_keys: int) -> NoReturn:
     """Finds out what is wrong with a text that was parsed without complaint."""
     if depth(value) > most_levels:
-        raise ValueError(f"more than {most_levels} levels of arrays and objects")
+        raise ValueError(f"more than {_limit(most_levels)} levels of arrays and objects")
 
     def dict_of(pairs: list[tuple[str, Any]]) -> None:
         if len(pairs) > most_keys:
@@ -215,7 +231,7 @@ def _refuse(decoded: str, value: Any, most_levels: int, most_keys: int) -> NoRet
         found: set[str] = set()
         for key, _ in pairs:
             if key in found:
-                raise ValueError(f"the key {key[:40]!r} appears twice in one object")
+                raise ValueError(f"the key {shorten(key)} appears twice in one object")
             found.add(key)
 
     json.loads(

@@ -6,6 +6,8 @@ from __future__ import annotations
 import functools
 import importlib
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -147,6 +149,12 @@ def test_refused(vector):
         decode(*message_of(vector))
     assert caught.value.code.name == vector["error"]
     assert 10 < len(str(caught.value)) < 600
+
+
+def test_the_files_are_what_generate_writes():
+    command = [sys.executable, VECTORS / "generate.py", "--check"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0, result.stderr
 
 
 def test_vectors_were_found():
