@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from ipc0cp import _core, codec, errors
+from ipc0cp import _core, arguments, codec, errors
 from ipc0cp.at_exit import close_with_process
 from ipc0cp.encoding import Encoded, Metadata, Received, view_of
 from ipc0cp.message import Message
@@ -151,23 +151,21 @@ class SharedRingBufferProducer(_Handle):
         stale: str = "discard",
         trusted_owners: Iterable[int] = (),
     ) -> None:
-        self._name = shm_name
+        self._name = arguments.ring_name(shm_name)
         self._options = {
-            "total_data_bytes": total_data_bytes,
-            "blocking": blocking,
+            "total_data_bytes": arguments.total_data_bytes(total_data_bytes),
+            "blocking": arguments.flag("blocking", blocking),
             "consumer_wait_timeout": consumer_wait_timeout,
-            "redeliver": redeliver,
-            "max_messages": max_messages,
-            "reserve": reserve,
-            "mode": mode,
-            "stale": stale,
-            "trusted_owners": tuple(trusted_owners),
+            "redeliver": arguments.flag("redeliver", redeliver),
+            "max_messages": arguments.max_messages(max_messages),
+            "reserve": arguments.flag("reserve", reserve),
+            "mode": arguments.mode(mode),
+            "stale": arguments.text("stale", stale),
+            "trusted_owners": arguments.trusted_owners(trusted_owners),
         }
-        _check_size(total_data_bytes)
-        _check_max_messages(max_messages)
         close_with_process()
-        arguments = {**self._options, "max_messages": max_messages or 0}
-        self._handle = _core.ProducerHandle(shm_name, **arguments)
+        options = {**self._options, "max_messages": self._options["max_messages"] or 0}
+        self._handle = _core.ProducerHandle(self._name, **options)
         self._push = self._handle.push
 
     def push(self, obj: Any, timeout: float | None = None) -> bool:
@@ -295,21 +293,21 @@ class SharedRingBufferConsumer(_Handle):
         stale: str = "resume",
         trusted_owners: Iterable[int] = (),
     ) -> None:
-        self._name = shm_name
+        self._name = arguments.ring_name(shm_name)
+        if total_data_bytes is not None:
+            total_data_bytes = arguments.total_data_bytes(total_data_bytes)
         self._options = {
             "total_data_bytes": total_data_bytes,
-            "blocking": blocking,
-            "auto_attach": auto_attach,
-            "auto_unlink": auto_unlink,
-            "expected_producers": expected_producers,
-            "stale": stale,
-            "trusted_owners": tuple(trusted_owners),
+            "blocking": arguments.flag("blocking", blocking),
+            "auto_attach": arguments.flag("auto_attach", auto_attach),
+            "auto_unlink": arguments.flag("auto_unlink", auto_unlink),
+            "expected_producers": arguments.expected_producers(expected_producers),
+            "stale": arguments.text("stale", stale),
+            "trusted_owners": arguments.trusted_owners(trusted_owners),
         }
-        if total_data_bytes is not None:
-            _check_size(total_data_bytes)
         close_with_process()
-        arguments = {**self._options, "total_data_bytes": total_data_bytes or 0}
-        self._handle = _core.ConsumerHandle(shm_name, **arguments)
+        options = {**self._options, "total_data_bytes": total_data_bytes or 0}
+        self._handle = _core.ConsumerHandle(self._name, **options)
         self._pop = self._handle.pop
 
     def attach(self, timeout: float | None = None) -> None:
@@ -379,18 +377,3 @@ class SharedRingBufferConsumer(_Handle):
 def _is_numpy_array(obj: Any) -> bool:
     numpy = sys.modules.get("numpy")
     return numpy is not None and type(obj) is numpy.ndarray
-
-
-def _check_size(total_data_bytes: int) -> None:
-    # 0 means "take what is there" to the core, and must not slip through.
-    if not 1024 <= total_data_bytes <= 2**47:
-        raise errors.InvalidArgument(
-            f"total_data_bytes must be within 1024 .. 2**47, not {total_data_bytes}"
-        )
-
-
-def _check_max_messages(max_messages: int | None) -> None:
-    if max_messages is not None and not 1 <= max_messages <= 2**20:
-        raise errors.InvalidArgument(
-            f"max_messages must be None or within 1 .. 2**20, not {max_messages}"
-        )
