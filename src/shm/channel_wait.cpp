@@ -325,7 +325,7 @@ void Channel::log_long_wait(const char* what) const noexcept {
          ++index) {
       const Slot& slot = ring_->segment->slot(index);
       const std::uint64_t word = slot.word.load(std::memory_order_relaxed);
-      if (role_of(word) == Role::kNone) continue;
+      if (role_of(word) == Role::kNobody) continue;
       const Owner owner = make_owner(index, incarnation_of_slot(word));
       std::uint64_t blocks = 0;
       std::uint64_t bytes = 0;
