@@ -7,8 +7,24 @@
 >>> for frame in ipc0cp.SharedRingBufferConsumer("frames"):
 ...     print(frame.shape)
 
-See :class:`SharedRingBufferProducer` and :class:`SharedRingBufferConsumer`.
+- Rings: `SharedRingBufferProducer`, `SharedRingBufferConsumer`; what their calls return: `Loan`,
+  `Message`, `RingStats`.
+- Own types: `register_type`, `TypeRegistry`, `SerializableObject`, `BytesData`.
+- Log lines: `enable_logging`, `set_log_level`.
+- Failures are an `Error` with an `ErrorCode`:
+  nothing to take or no room now: `Timeout`, `BufferEmpty`, `BufferFull`, `NoConsumers`;
+  cannot be sent: `UnsupportedType`, `MessageTooLarge`, `InvalidArgument`;
+  cannot be opened: `SizeMismatch`, `OptionMismatch`, `NoSpace`, `VersionMismatch`, `NotARing`,
+  `PermissionDenied`, `TooManyParticipants`;
+  the handle is over: `Closed`, `ForkedHandle`, `Interrupted`;
+  damage, and the system: `CorruptPayload`, `CorruptBuffer`, `OutOfMemory`, `SystemFailure`.
+
+Handles are thread-safe. Sizes are bytes, times are seconds.
 """
+
+import importlib as _importlib
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+from typing import Any as _Any
 
 from ipc0cp._core import version as _version
 from ipc0cp.errors import (
@@ -42,6 +58,9 @@ from ipc0cp.objects import BytesData, SerializableObject
 from ipc0cp.ring_buffer import RingStats, SharedRingBufferConsumer, SharedRingBufferProducer
 from ipc0cp.type_registry import TypeRegistry, register_type
 
+if _TYPE_CHECKING:
+    from ipc0cp.loan import Loan
+
 __version__: str = _version()
 
 __all__ = [
@@ -56,6 +75,7 @@ __all__ = [
     "ForkedHandle",
     "Interrupted",
     "InvalidArgument",
+    "Loan",
     "Message",
     "MessageTooLarge",
     "NoConsumers",
@@ -80,3 +100,13 @@ __all__ = [
     "register_type",
     "set_log_level",
 ]
+
+
+# Imported on first use, with what they bring along (NumPy).
+_LAZY = {"Loan": "ipc0cp.loan"}
+
+
+def __getattr__(name: str) -> _Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(_importlib.import_module(_LAZY[name]), name)

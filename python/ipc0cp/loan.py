@@ -28,7 +28,7 @@ from types import CodeType, FrameType, TracebackType
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import DTypeLike, NDArray
 
 from ipc0cp import _core, arrays, codec
 from ipc0cp.encoding import view_of
@@ -122,11 +122,11 @@ class Loan:
     ) -> None:
         self._block: _core.LoanBlock | None = block
         self._metadata = metadata
-        self._hidden: np.ndarray[Any, Any] | None = np.ndarray(shape, dtype, view_of(block))
-        self._array: np.ndarray[Any, Any] | None = self._hidden.view()
+        self._hidden: NDArray[Any] | None = np.ndarray(shape, dtype, view_of(block))
+        self._array: NDArray[Any] | None = self._hidden.view()
 
     @property
-    def array(self) -> np.ndarray[Any, Any]:
+    def array(self) -> NDArray[Any]:
         """The writable memory of the ring; its contents are undefined at first.
 
         Raises:
@@ -201,7 +201,7 @@ class Loan:
             caller = caller.f_back
         return None
 
-    def __enter__(self) -> np.ndarray[Any, Any]:
+    def __enter__(self) -> NDArray[Any]:
         return self.array
 
     def __exit__(

@@ -7,7 +7,7 @@ import dataclasses
 import sys
 from collections.abc import Iterable, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from ipc0cp import _core, arguments, codec, errors
 from ipc0cp.at_exit import close_with_process
@@ -15,7 +15,8 @@ from ipc0cp.encoding import Encoded, Metadata, Received, view_of
 from ipc0cp.message import Message
 
 if TYPE_CHECKING:
-    from numpy.typing import DTypeLike
+    from numpy.typing import DTypeLike, NDArray
+    from typing_extensions import Buffer
 
     from ipc0cp.loan import Loan
 
@@ -65,7 +66,7 @@ class _Handle:
         """A snapshot of the ring. Thread-safe.
 
         Raises:
-            ForkedHandle, CorruptBuffer.
+            ForkedHandle, CorruptBuffer, Closed.
         """
         return RingStats(**self._handle.stats())
 
@@ -131,6 +132,7 @@ class SharedRingBufferProducer(_Handle):
     Raises:
         InvalidArgument, SizeMismatch, OptionMismatch, NoSpace, VersionMismatch, NotARing,
         PermissionDenied, TooManyParticipants: see the table in the README.
+        TypeError: for an argument of another type.
     """
 
     __slots__ = ("_push",)
@@ -148,7 +150,7 @@ class SharedRingBufferProducer(_Handle):
         max_messages: int | None = None,
         reserve: bool = False,
         mode: int = 0o600,
-        stale: str = "discard",
+        stale: Literal["discard", "resume"] = "discard",
         trusted_owners: Iterable[int] = (),
     ) -> None:
         self._name = arguments.ring_name(shm_name)
@@ -183,7 +185,7 @@ class SharedRingBufferProducer(_Handle):
         Raises:
             UnsupportedType, MessageTooLarge: at once, nothing is queued.
             NoConsumers, NoSpace, Closed, ForkedHandle, CorruptBuffer: see the table in the README.
-            InvalidArgument: for a negative or NaN timeout.
+            InvalidArgument: for a negative or NaN timeout; TypeError if it is no number.
         """
         pushed = self._push(obj, timeout)
         return self._push_encoded(obj, timeout) if pushed is None else pushed
@@ -215,7 +217,10 @@ class SharedRingBufferProducer(_Handle):
         return block.publish(metadata, timeout)
 
     def push_raw(
-        self, metadata: Metadata | str | bytes, payload: Any, timeout: float | None = None
+        self,
+        metadata: Metadata | str | bytes,
+        payload: Buffer | NDArray[Any],
+        timeout: float | None = None,
     ) -> bool:
         """Pushes a message of your own encoding: metadata and a C-contiguous buffer.
 
@@ -251,6 +256,7 @@ class SharedRingBufferProducer(_Handle):
 
         Raises:
             Timeout, BufferFull: no room in time / at once with blocking=False.
+            InvalidArgument, MessageTooLarge, UnsupportedType: for the shape or the dtype.
             Otherwise as `push`.
         """
         from ipc0cp.loan import make_loan
@@ -290,7 +296,7 @@ class SharedRingBufferConsumer(_Handle):
         auto_unlink: bool = True,
         *,
         expected_producers: int = 1,
-        stale: str = "resume",
+        stale: Literal["discard", "resume"] = "resume",
         trusted_owners: Iterable[int] = (),
     ) -> None:
         self._name = arguments.ring_name(shm_name)
@@ -317,7 +323,7 @@ class SharedRingBufferConsumer(_Handle):
             timeout: seconds to wait for a creator if no size was given.
 
         Raises:
-            Timeout, and what the constructor raises otherwise.
+            Timeout, Closed, and what the constructor raises otherwise.
         """
         self._handle.attach(timeout)
 
@@ -352,7 +358,14 @@ class SharedRingBufferConsumer(_Handle):
         return obj
 
     def pop_raw(self, timeout: float | None = None) -> Message | None:
-        """The next message without decoding, or None at end of stream. Otherwise as `pop`."""
+        """The next message without decoding, or None at end of stream.
+
+        Args:
+            timeout: as for `pop`.
+
+        Raises:
+            What `pop` raises, but nothing about what the message holds.
+        """
         block = self._handle.pop_raw(timeout)
         return None if block is None else Message(block)
 
