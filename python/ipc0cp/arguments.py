@@ -98,6 +98,16 @@ def expected_producers(value: object) -> int:
     )
 
 
+def shape(value: object) -> tuple[int, ...]:
+    """The shape of an array: one int or several."""
+    is_text = isinstance(value, str | bytes | bytearray)
+    several = value if isinstance(value, Iterable) and not is_text else (value,)
+    dimensions = tuple(_integer("each dimension of shape", number) for number in several)
+    if any(number < 0 for number in dimensions):
+        raise InvalidArgument(f"shape must have dimensions of 0 or more, not {dimensions}")
+    return dimensions
+
+
 def trusted_owners(value: object) -> tuple[int, ...]:
     """User ids."""
     if isinstance(value, str | bytes | bytearray) or not isinstance(value, Iterable):

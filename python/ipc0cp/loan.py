@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import functools
 import math
-import operator
 import sys
 from collections.abc import Iterable
 from inspect import CO_OPTIMIZED
@@ -30,7 +29,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from ipc0cp import _core, arrays, codec
+from ipc0cp import _core, arguments, arrays, codec
 from ipc0cp.encoding import view_of
 from ipc0cp.errors import InvalidArgument, MessageTooLarge
 
@@ -39,7 +38,6 @@ from ipc0cp.errors import InvalidArgument, MessageTooLarge
 _LOCALS_ARE_COPIES = sys.version_info < (3, 13)
 # From Python 3.14 on a parameter may borrow the reference of a variable of the caller.
 _PARAMETERS_MAY_BORROW = sys.version_info >= (3, 14)
-_LARGEST_RING = 2**47
 _UINT8 = np.dtype(np.uint8)
 
 
@@ -236,18 +234,17 @@ def make_loan(
     timeout: float | None,
 ) -> Loan:
     """See `SharedRingBufferProducer.loan`."""
-    dimensions = (shape,) if isinstance(shape, int) else tuple(operator.index(n) for n in shape)
-    if any(dimension < 0 for dimension in dimensions):
-        raise InvalidArgument(f"a shape has no negative dimensions: {dimensions}")
+    dimensions = arguments.shape(shape)
     data_type = np.dtype(dtype)
     # The names of a structured dtype can be changed in place, and metadata is not compared.
     can_be_known = data_type.names is None and data_type.metadata is None
     describe = _known_metadata if can_be_known else _known_metadata.__wrapped__
     metadata = describe(dimensions, data_type)
     payload_bytes = math.prod(dimensions) * data_type.itemsize
-    if payload_bytes > _LARGEST_RING:
+    if payload_bytes > _core.MAX_TOTAL_DATA_BYTES:
         raise MessageTooLarge(
-            f"a loan of {payload_bytes:,} bytes is larger than any ring ({_LARGEST_RING:,} bytes)"
+            f"a loan of {payload_bytes:,} bytes is larger than any ring"
+            f" ({_core.MAX_TOTAL_DATA_BYTES:,} bytes)"
         )
     block = handle.loan(payload_bytes, len(metadata), timeout)
     return Loan(block, metadata, dimensions, data_type)

@@ -177,6 +177,23 @@ def test_every_call_refuses_the_same_timeouts(timeout, error, text, ring):
     assert producer.stats().pushed == 0
 
 
+SHAPES = [
+    ("ab", TypeError, "an int, not 'ab' (str)"),
+    (None, TypeError, "not None"),
+    (1.5, TypeError, "not 1.5 (float)"),
+    ((1, 2.5), TypeError, "not 2.5 (float)"),
+    ([[1]], TypeError, "not [1] (list)"),
+    (True, TypeError, "not True (bool)"),
+    ((1, -2), ValueError, "0 or more, not (1, -2)"),
+]
+
+
+@pytest.mark.parametrize(("shape", "error", "text"), SHAPES)
+def test_shapes_of_loans(shape, error, text, ring):
+    check(lambda: ring[0].loan(shape), error, "shape", text)
+    assert ring[1].stats().used_bytes == 0
+
+
 def test_pop_takes_queue_arguments_for_mistakes(ring):
     producer, consumer = ring
     producer.push(b"x")
