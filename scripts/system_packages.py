@@ -58,6 +58,7 @@ PACKAGES: dict[str, dict[str, Callable[[], bool]]] = {
     },
     "tests": {
         "libgtest-dev": lambda: has_header("gtest/gtest.h"),
+        "libopencv-imgproc-dev": lambda: has_header("opencv4/opencv2/imgproc.hpp"),
     },
     "python": {
         "g++": lambda: has_command("g++"),
