@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
 
 import pytest
@@ -40,10 +41,10 @@ def ring(ring_name):
 
 @pytest.fixture(autouse=True, scope="session")
 def _no_leftovers_of_this_run():
-    before = set(SHM.glob("ipc0cp.*"))
     yield
     gc.collect()
-    left = {path for path in SHM.glob("ipc0cp.test-*") if path not in before}
+    # Names carry our process number, so that runs side by side do not blame one another.
+    left = list(SHM.glob(f"ipc0cp.test-{os.getpid()}-*"))
     assert not left, f"the run has left {left}"
 
 
