@@ -60,9 +60,9 @@ ErrorCode Channel::enter_slowly(Deadline& deadline) noexcept {
     const ErrorCode state = check_while_waiting(now_ns);
     if (state != ErrorCode::ok) return state;
     if (now_ns >= end_ns) return ErrorCode::timeout;
-    if (!logged && now_ns - start_ns > 5 * platform::kSecond) {
+    if (!logged && now_ns - start_ns > kLongWaitNs) {
       logged = true;
-      log_long_wait("the ring's lock");
+      log_long_wait(Wait::kLock);
     }
   }
 }
