@@ -130,3 +130,19 @@ def put_from_pool(number: int) -> int:
 
 def stats_of(queue) -> ipc0cp.RingStats:
     return queue._share.writing().stats()
+
+
+def hand_over(source, target) -> None:
+    """Moves items, one at a time, until it is killed."""
+    while True:
+        target.put(source.get())
+
+
+def move_numbers(source, target, count, results) -> None:
+    """Gets and puts as fast as it can; says what the sum was."""
+    total = 0
+    for _ in range(count):
+        number = source.get(timeout=PATIENCE)
+        total += number
+        target.put(number)
+    results.put(total)
