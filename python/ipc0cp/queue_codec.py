@@ -62,7 +62,7 @@ def decode(metadata: Metadata, received: Received, may_pickle: bool) -> Any:
     is_known = version.partition(".")[0] == "1" and (tag == "python" or may_pickle)
     if not is_known:
         return codec.decode(metadata, received)
-    inner = metadata.get("value")
+    inner = metadata.get("value", "nothing")
     if inner is None and tag == "python":
         return None
     if type(inner) is not dict:

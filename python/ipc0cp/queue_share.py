@@ -135,8 +135,8 @@ class Share:
             self._refuse_closed()
             if self._producer is None or self._consumer is None:
                 self._refuse_removed()
-                self._consumer = QueueConsumer(self.recipe)
-                self._producer = QueueProducer(self.recipe)
+                consumer = QueueConsumer(self.recipe)
+                self._producer, self._consumer = QueueProducer(self.recipe), consumer
             return self._producer, self._consumer
 
     def _refuse_closed(self) -> None:

@@ -131,10 +131,10 @@ class Queue(Generic[_Item]):
         """
         try:
             item: _Item = self._share.reading().take(_seconds(block, timeout), copy)
-        except errors.Timeout as error:
+        except errors.Timeout:
             if block:
                 raise
-            raise errors.BufferEmpty(str(error)) from None
+            raise errors.BufferEmpty(f"queue {self.name!r} is empty") from None
         return item
 
     def get_nowait(self, *, copy: bool = True) -> _Item:

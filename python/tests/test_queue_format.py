@@ -125,6 +125,7 @@ def listing(*items: dict) -> dict:
         marked(b"[" * 65 + b"]" * 65),
         marked(b'{"":[' * 65 + b"]}" * 65),
         (python(7), b"1"),
+        ({"type": "python", "version": "1.0"}, b""),
         (python({"value": 1}), b""),
         ({"type": "python", "version": 1, "value": JSON}, b"1"),
         pickled(None),

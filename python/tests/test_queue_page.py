@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from helpers import SHM, run_file
+from helpers import PATIENCE, SHM
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "migrate_from_multiprocessing_queue.md"
@@ -45,11 +44,12 @@ def test_program(tmp_path, key):
     program = tmp_path / "program.py"
     (source,) = [text for language, text in blocks() if language == "python" and key in text]
     program.write_text(source)
-    before = set(SHM.glob("ipc0cp.queue-*"))
-    result = run_file(program)
-    assert (result.returncode, result.stdout, result.stderr) == (0, PROGRAMS[key], "")
-    left = set(SHM.glob(f"ipc0cp.queue-{os.getpid()}-*")) - before
-    assert not left
+    with subprocess.Popen(
+        [sys.executable, program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        outputs = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, *outputs) == (0, PROGRAMS[key], "")
+    assert not list(SHM.glob(f"ipc0cp.queue-{process.pid}-*"))
 
 
 def test_only_imports_and_constructors_change():
