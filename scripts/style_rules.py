@@ -32,7 +32,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("shm/waiting", "shm/recovery"),
     ("shm/membership", "shm/joining", "shm/life"),
     ("shm/*",),
-    ("message", "ring_buffer*", "inspect"),
+    ("message", "ring_buffer*", "ring_keeper", "inspect"),
 )
 # Pairs of one layer that must not know each other.
 STRANGERS = {frozenset({"shm/allocator", "shm/queue"})}

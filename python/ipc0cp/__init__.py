@@ -7,8 +7,11 @@
 >>> for frame in ipc0cp.SharedRingBufferConsumer("frames"):
 ...     print(frame.shape)
 
-See :class:`SharedRingBufferProducer` and :class:`SharedRingBufferConsumer`.
+See :class:`SharedRingBufferProducer` and :class:`SharedRingBufferConsumer`, and :class:`Queue`,
+which stands in for ``multiprocessing.Queue``.
 """
+
+from typing import TYPE_CHECKING, Any
 
 from ipc0cp._core import version as _version
 from ipc0cp.errors import (
@@ -42,6 +45,9 @@ from ipc0cp.objects import BytesData, SerializableObject
 from ipc0cp.ring_buffer import RingStats, SharedRingBufferConsumer, SharedRingBufferProducer
 from ipc0cp.type_registry import TypeRegistry, register_type
 
+if TYPE_CHECKING:
+    from ipc0cp.queues import Queue as Queue
+
 __version__: str = _version()
 
 __all__ = [
@@ -64,6 +70,7 @@ __all__ = [
     "OptionMismatch",
     "OutOfMemory",
     "PermissionDenied",
+    "Queue",
     "RingStats",
     "SerializableObject",
     "SharedRingBufferConsumer",
@@ -80,3 +87,13 @@ __all__ = [
     "register_type",
     "set_log_level",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # Imported on first use, since it brings multiprocessing along.
+    if name != "Queue":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from ipc0cp.queues import Queue
+
+    globals()[name] = Queue
+    return Queue

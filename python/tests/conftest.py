@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import gc
+import multiprocessing
 import os
 import signal
 
 import pytest
-from helpers import MIB, SHM, file_of, new_name
+from helpers import MIB, PATIENCE, SHM, file_of, new_name
 from hypothesis import settings
 
 import ipc0cp
@@ -39,12 +40,34 @@ def ring(ring_name):
         yield producer, consumer
 
 
+@pytest.fixture(params=["fork", "spawn", "forkserver"])
+def context(request):
+    """multiprocessing with each of its ways to start children."""
+    return multiprocessing.get_context(request.param)
+
+
+@pytest.fixture
+def start(context):
+    """Starts children that are gone when the test ends."""
+    processes = []
+
+    def make(target, *arguments):
+        processes.append(context.Process(target=target, args=arguments, daemon=True))
+        processes[-1].start()
+        return processes[-1]
+
+    yield make
+    for process in processes:
+        process.kill()
+        process.join(PATIENCE)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _no_leftovers_of_this_run():
     yield
     gc.collect()
     # Names carry our process number, so that runs side by side do not blame one another.
-    left = list(SHM.glob(f"ipc0cp.test-{os.getpid()}-*"))
+    left = [*SHM.glob(f"ipc0cp.test-{os.getpid()}-*"), *SHM.glob(f"ipc0cp.queue-{os.getpid()}-*")]
     assert not left, f"the run has left {left}"
 
 

@@ -102,6 +102,13 @@ def run_python(source: str, *arguments: str, timeout: float = 60.0, **options):
     )
 
 
+def run_file(path: Path, *arguments: str, timeout: float = 60.0):
+    """The same for a program in a file, whose children can import it."""
+    return subprocess.run(
+        [sys.executable, path, *arguments], capture_output=True, text=True, timeout=timeout
+    )
+
+
 def start_python(source: str, *arguments: str, **options) -> subprocess.Popen:
     """Starts a program that talks through its pipes; `with` waits for its end."""
     return subprocess.Popen(

@@ -146,6 +146,7 @@ class Channel {
   [[nodiscard]] bool next_is_small_and_sound() const noexcept;
   void complete_taken(const Request& request) noexcept;
   ErrorCode take_block(Request& request) noexcept;
+  [[nodiscard]] bool has_most_unread() const noexcept;
   ErrorCode take_from_main(Request& request) noexcept;
   ErrorCode commit_loan(Request& request, std::uint32_t index) noexcept;
   void publish_locked(std::uint32_t index, StateWord word) noexcept;
