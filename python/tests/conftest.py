@@ -4,10 +4,13 @@
 from __future__ import annotations
 
 import gc
+import importlib
+import shutil
 import signal
+import subprocess
 
 import pytest
-from helpers import MIB, SHM, file_of, new_name
+from helpers import MIB, ROOT, SHM, file_of, new_name
 from hypothesis import settings
 
 import ipc0cp
@@ -36,6 +39,20 @@ def ring(ring_name):
         ipc0cp.SharedRingBufferProducer(ring_name, 4 * MIB) as producer,
     ):
         yield producer, consumer
+
+
+@pytest.fixture(scope="session")
+def messages(tmp_path_factory):
+    """The module flatbuffer_messages, over the classes flatc makes of messages.fbs."""
+    pytest.importorskip("flatbuffers", reason="needs the extra [flatbuffers]")
+    if shutil.which("flatc") is None:
+        pytest.skip("needs flatc, Debian's flatbuffers-compiler")
+    generated = tmp_path_factory.mktemp("generated")
+    source = ROOT / "tests" / "flatbuffers" / "messages.fbs"
+    subprocess.run(["flatc", "--python", "-o", generated, source], check=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(generated)
+        yield importlib.import_module("flatbuffer_messages")
 
 
 @pytest.fixture(autouse=True, scope="session")
