@@ -151,7 +151,7 @@ TEST_F(FlatBufferRing, ADamagedOneIsDroppedAndLaterOnesArrive) {
 
 TEST(FlatBuffer, IsTakenOverWithoutACopy) {
   Builder builder;
-  FinishMessageBuffer(builder, ipc0cp_schema::make_message(builder, 5, nullptr));
+  FinishMessageBuffer(builder, ipc0cp_schema::make_message(builder, 5));
   const std::uint8_t* memory = builder.GetBufferPointer();
   const FlatBufferData data = from_flatbuffer(builder.Release());
   EXPECT_EQ(begin_of(data), memory);
@@ -164,7 +164,7 @@ TEST(FlatBuffer, IsBorrowedFromABuilderThatIsUsedAgain) {
   Builder builder;
   for (std::uint64_t number = 0; number < 3; ++number) {
     builder.Clear();
-    FinishMessageBuffer(builder, ipc0cp_schema::make_message(builder, number, nullptr));
+    FinishMessageBuffer(builder, ipc0cp_schema::make_message(builder, number));
     const FlatBufferData data = borrow_flatbuffer(builder);
     EXPECT_EQ(begin_of(data), builder.GetBufferPointer());
     EXPECT_EQ(root<Message>(data, "MESG")->number(), number);
@@ -174,7 +174,7 @@ TEST(FlatBuffer, IsBorrowedFromABuilderThatIsUsedAgain) {
 TEST(FlatBuffer, UnfinishedBuildersAreRefusedWithTheWayOut) {
   std::string text;
   Builder builder;
-  (void)ipc0cp_schema::make_message(builder, 5, nullptr);
+  (void)ipc0cp_schema::make_message(builder, 5);
   EXPECT_EQ(code_of([&] { borrow_flatbuffer(builder); }, &text), ErrorCode::invalid_argument);
   EXPECT_NE(text.find("Finish(root)"), std::string::npos) << text;
   EXPECT_EQ(code_of([&] { from_flatbuffer(std::move(builder)); }), ErrorCode::invalid_argument);
