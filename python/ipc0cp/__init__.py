@@ -39,6 +39,7 @@ from ipc0cp.errors import (
     UnsupportedType,
     VersionMismatch,
 )
+from ipc0cp.flatbuffer import FlatBuffer
 from ipc0cp.log import enable_logging, set_log_level
 from ipc0cp.message import Message
 from ipc0cp.objects import BytesData, SerializableObject
@@ -59,6 +60,7 @@ __all__ = [
     "CorruptPayload",
     "Error",
     "ErrorCode",
+    "FlatBuffer",
     "ForkedHandle",
     "Interrupted",
     "InvalidArgument",

@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import multiprocessing
 import os
+import shutil
 import signal
+import subprocess
 
 import pytest
-from helpers import MIB, PATIENCE, SHM, file_of, new_name
+from helpers import MIB, PATIENCE, ROOT, SHM, file_of, new_name
 from hypothesis import settings
 
 import ipc0cp
@@ -60,6 +63,20 @@ def start(context):
     for process in processes:
         process.kill()
         process.join(PATIENCE)
+
+
+@pytest.fixture(scope="session")
+def messages(tmp_path_factory):
+    """The module flatbuffer_messages, over the classes flatc makes of messages.fbs."""
+    pytest.importorskip("flatbuffers", reason="needs the extra [flatbuffers]")
+    if shutil.which("flatc") is None:
+        pytest.skip("needs flatc, Debian's flatbuffers-compiler")
+    generated = tmp_path_factory.mktemp("generated")
+    source = ROOT / "tests" / "flatbuffers" / "messages.fbs"
+    subprocess.run(["flatc", "--python", "-o", generated, source], check=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(generated)
+        yield importlib.import_module("flatbuffer_messages")
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -15,6 +15,7 @@ import numpy as np
 from ipc0cp import codec
 from ipc0cp.encoding import Received
 
+ROOT = Path(__file__).resolve().parents[2]
 SHM = Path("/dev/shm")
 #: Seconds after which a blocked call of a test is a failure; far above anything that is normal.
 PATIENCE = 30.0

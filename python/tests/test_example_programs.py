@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -28,6 +29,7 @@ OUTPUTS = {
         "end of stream",
     ],
     "loan": [f"480 x 640, {1000 * number} to {1000 * number + 639}" for number in range(3)],
+    "flatbuffer": ["frame 0:", "frame 1: cat 0.5", "frame 2: cat 0.5 dog 0.75"],
     "borrow": ["brightest 200, writable no"],
     "list_and_map": [
         "front door: 480 x 640 x 3, first 64",
@@ -45,6 +47,17 @@ NEEDS = {"opencv": "cv2", "torch_loader": "torch"}
 
 def rings() -> set[str]:
     return {path.name for path in Path("/dev/shm").glob("ipc0cp.*")}
+
+
+@pytest.fixture(autouse=True)
+def _classes_of_the_schema(request, monkeypatch):
+    """Lets `flatbuffer` find its Python classes, or skips it."""
+    monkeypatch.setenv("PYTHONPATH", str(PROGRAMS / "generated"))
+    parameters = request.node.callspec.params if hasattr(request.node, "callspec") else {}
+    if parameters.get("name") == "flatbuffer":
+        pytest.importorskip("flatbuffers", reason="needs the extra [flatbuffers]")
+        if shutil.which("flatc") is None:
+            pytest.skip("needs flatc, Debian's flatbuffers-compiler")
 
 
 def command(name: str, language: str) -> list[str]:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 DOWNSTREAM = Path(__file__).resolve().parent
 ROOT = DOWNSTREAM.parent.parent
+HAS_FLATBUFFERS = Path("/usr/include/flatbuffers/flatbuffers.h").exists()
 
 
 def run(*command: str | Path, **environment: str) -> str:
@@ -40,6 +41,10 @@ def run_program(program: Path, **environment: str) -> None:
 def check_build(build: Path) -> None:
     run_program(build / "downstream")
     run(build / "downstream_json")
+    if HAS_FLATBUFFERS:
+        run(build / "downstream_flatbuffers")
+    else:
+        print("ipc0cp::flatbuffers: not used, libflatbuffers-dev is missing")
 
 
 def library_directory(prefix: Path) -> Path:
