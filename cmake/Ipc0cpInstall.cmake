@@ -37,6 +37,8 @@ foreach(kind IN ITEMS library include)
   if(NOT IS_ABSOLUTE "${pkg_config_${kind}_directory}")
     string(PREPEND pkg_config_${kind}_directory "\${prefix}/")
   endif()
+  # pkg-config splits at spaces that have no backslash.
+  string(REPLACE " " "\\ " pkg_config_${kind}_directory "${pkg_config_${kind}_directory}")
 endforeach()
 
 # A static library leaves the C++ runtime and threads to whoever links it.

@@ -83,7 +83,8 @@ def layer_of(stem: str) -> int | None:
     exact = [index for index, names in enumerate(LAYERS) if stem in names]
     patterns = [index for index, names in enumerate(LAYERS)
                 if any(PurePosixPath(stem).match(name) for name in names)]
-    return (exact or patterns or [None])[0]
+    found = exact or patterns
+    return found[0] if found else None
 
 
 def check_includes(path: PurePosixPath, text: str) -> Iterator[str]:

@@ -71,7 +71,11 @@ PACKAGES: dict[str, dict[str, Callable[[], bool]]] = {
         "clang-format": lambda: has_command("clang-format"),
         "clang-tidy": lambda: has_command("clang-tidy"),
     },
-    "install": {"pkg-config": lambda: has_command("pkg-config")},
+    "install": {
+        "pkg-config": lambda: has_command("pkg-config"),
+        "clang": lambda: has_command("clang++"),
+        "ninja-build": lambda: has_command("ninja"),
+    },
 }
 
 

@@ -3,6 +3,10 @@
 /// JsonData to and from nlohmann::json. Opt-in: needs nlohmann/json, target ipc0cp::json.
 #pragma once
 
+#if !__has_include(<nlohmann/json.hpp>)
+#error "ipc0cp/json.hpp needs nlohmann/json 3.11 (on Debian and Ubuntu: nlohmann-json3-dev)"
+#endif
+
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <string>

@@ -7,11 +7,24 @@
 >>> for frame in ipc0cp.SharedRingBufferConsumer("frames"):
 ...     print(frame.shape)
 
-See :class:`SharedRingBufferProducer` and :class:`SharedRingBufferConsumer`, and :class:`Queue`,
-which stands in for ``multiprocessing.Queue``.
+- Rings: `SharedRingBufferProducer`, `SharedRingBufferConsumer`; what their calls return: `Loan`,
+  `Message`, `RingStats`. `Queue` stands in for ``multiprocessing.Queue``.
+- Own types: `register_type`, `TypeRegistry`, `SerializableObject`, `BytesData`.
+- Log lines: `enable_logging`, `set_log_level`.
+- Failures are an `Error` with an `ErrorCode`:
+  nothing to take or no room now: `Timeout`, `BufferEmpty`, `BufferFull`, `NoConsumers`;
+  cannot be sent: `UnsupportedType`, `MessageTooLarge`, `InvalidArgument`;
+  cannot be opened: `SizeMismatch`, `OptionMismatch`, `NoSpace`, `VersionMismatch`, `NotARing`,
+  `PermissionDenied`, `TooManyParticipants`;
+  the handle is over: `Closed`, `ForkedHandle`, `Interrupted`;
+  damage, and the system: `CorruptPayload`, `CorruptBuffer`, `OutOfMemory`, `SystemFailure`.
+
+Handles are thread-safe. Sizes are bytes, times are seconds.
 """
 
-from typing import TYPE_CHECKING, Any
+import importlib as _importlib
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+from typing import Any as _Any
 
 from ipc0cp._core import version as _version
 from ipc0cp.errors import (
@@ -46,8 +59,9 @@ from ipc0cp.objects import BytesData, SerializableObject
 from ipc0cp.ring_buffer import RingStats, SharedRingBufferConsumer, SharedRingBufferProducer
 from ipc0cp.type_registry import TypeRegistry, register_type
 
-if TYPE_CHECKING:
-    from ipc0cp.queues import Queue as Queue
+if _TYPE_CHECKING:
+    from ipc0cp.loan import Loan
+    from ipc0cp.queues import Queue
 
 __version__: str = _version()
 
@@ -64,6 +78,7 @@ __all__ = [
     "ForkedHandle",
     "Interrupted",
     "InvalidArgument",
+    "Loan",
     "Message",
     "MessageTooLarge",
     "NoConsumers",
@@ -91,11 +106,11 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    # Imported on first use, since it brings multiprocessing along.
-    if name != "Queue":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from ipc0cp.queues import Queue
+# Imported on first use, with what they bring along (NumPy, multiprocessing).
+_LAZY = {"Loan": "ipc0cp.loan", "Queue": "ipc0cp.queues"}
 
-    globals()[name] = Queue
-    return Queue
+
+def __getattr__(name: str) -> _Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(_importlib.import_module(_LAZY[name]), name)

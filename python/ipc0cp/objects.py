@@ -22,8 +22,8 @@ class SerializableObject(abc.ABC):
 class BytesData(SerializableObject):
     """A message of a type that nobody has registered here.
 
-    ``bytes(data)`` is the payload, ``data.metadata`` what it says about itself. Pushed again, it
-    goes out unchanged.
+    ``bytes(data)`` is the `payload`, `metadata` (a JSON object) what it says about itself. Pushed
+    again, it goes out unchanged.
     """
 
     __slots__ = ("_payload", "metadata")

@@ -71,18 +71,18 @@ class TypeRegistry:
             _core.set_builtins_replaced(True)
 
     def unregister_type(self, name: str, version: str | None = None) -> None:
-        """Forgets a type; unknown names are ignored."""
+        """Forgets the type `name` of this `version`; unknown ones are ignored."""
         with self._lock:
             kept = {key: value for key, value in self._decoders.items() if key != (name, version)}
             self._decoders = kept
 
     def deserializer_for(self, tag: str, version: str) -> _Decoder | None:
-        """The decoder of exactly this version, else of any version."""
+        """The decoder for `tag` of exactly this `version`, else of any version."""
         decoders = self._decoders
         return decoders.get((tag, version)) or decoders.get((tag, None))
 
     def serializer_for(self, kind: type) -> Serialize | None:
-        """The serializer registered for exactly this type."""
+        """The serializer registered for exactly the type `kind`."""
         return self._encoders.get(kind)
 
 

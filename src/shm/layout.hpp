@@ -116,7 +116,7 @@ constexpr StateWord with_state(StateWord word, State state) noexcept {
 
 /// What the owner of a slot does. `kLingering` has left but still has loans or views.
 enum class Role : std::uint32_t {
-  kNone = 0,
+  kNobody = 0,
   kAttaching = 1,
   kProducer = 2,
   kConsumer = 3,

@@ -43,7 +43,7 @@ const char* name_of(Role role) noexcept {
       return "closed handle";
     case Role::kAttaching:
       return "newcomer";
-    case Role::kNone:
+    case Role::kNobody:
       break;
   }
   return "participant that has left";
