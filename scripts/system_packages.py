@@ -58,6 +58,9 @@ PACKAGES: dict[str, dict[str, Callable[[], bool]]] = {
     },
     "tests": {
         "libgtest-dev": lambda: has_header("gtest/gtest.h"),
+        "libopencv-imgproc-dev": lambda: has_header("opencv4/opencv2/imgproc.hpp"),
+        "libflatbuffers-dev": lambda: has_header("flatbuffers/flatbuffers.h"),
+        "flatbuffers-compiler": lambda: has_command("flatc"),
     },
     "python": {
         "g++": lambda: has_command("g++"),

@@ -62,6 +62,12 @@ std::unique_ptr<SerializableObject> decode_image(const PreparedMetadata& prepare
   return ImageAccess::view(prepared.image, payload);
 }
 
+std::unique_ptr<SerializableObject> decode_flatbuffer(const PreparedMetadata& prepared,
+                                                      const Payload& payload) {
+  check_flatbuffer(*prepared.flatbuffer, payload.bytes);
+  return FlatBufferAccess::view(prepared.flatbuffer, payload);
+}
+
 std::unique_ptr<SerializableObject> decode_user(const PreparedMetadata& prepared,
                                                 const Payload& payload) {
   auto object = (*prepared.deserializer)(prepared.values, payload);
@@ -112,6 +118,8 @@ std::unique_ptr<SerializableObject> decode(const Prepared& prepared, const Paylo
       return decode_list(*prepared, payload);
     case Kind::map:
       return decode_map(*prepared, payload);
+    case Kind::flatbuffer:
+      return decode_flatbuffer(*prepared, payload);
     case Kind::user:
       return decode_user(*prepared, payload);
     case Kind::unknown:

@@ -7,8 +7,10 @@
 #include <memory>
 #include <string>
 
+#include "codec_flatbuffer.hpp"
 #include "codec_image.hpp"
 #include "codec_layout.hpp"
+#include "ipc0cp/flatbuffer_data.hpp"
 #include "ipc0cp/image_data.hpp"
 #include "ipc0cp/message.hpp"
 #include "ipc0cp/numpy_array.hpp"
@@ -37,6 +39,13 @@ class ImageAccess {
  public:
   static std::unique_ptr<ImageData> view(std::shared_ptr<const detail::ImageLayout> layout,
                                          const Payload& payload);
+};
+
+/// Makes flatbuffers that are already checked.
+class FlatBufferAccess {
+ public:
+  static std::unique_ptr<FlatBufferData> view(
+      std::shared_ptr<const detail::FlatBufferLayout> layout, const Payload& payload);
 };
 
 /// Makes texts and JSON values from text that is already checked.

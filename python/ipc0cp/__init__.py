@@ -8,7 +8,7 @@
 ...     print(frame.shape)
 
 - Rings: `SharedRingBufferProducer`, `SharedRingBufferConsumer`; what their calls return: `Loan`,
-  `Message`, `RingStats`.
+  `Message`, `RingStats`. `Queue` stands in for ``multiprocessing.Queue``.
 - Own types: `register_type`, `TypeRegistry`, `SerializableObject`, `BytesData`.
 - Log lines: `enable_logging`, `set_log_level`.
 - Failures are an `Error` with an `ErrorCode`:
@@ -52,6 +52,7 @@ from ipc0cp.errors import (
     UnsupportedType,
     VersionMismatch,
 )
+from ipc0cp.flatbuffer import FlatBuffer
 from ipc0cp.log import enable_logging, set_log_level
 from ipc0cp.message import Message
 from ipc0cp.objects import BytesData, SerializableObject
@@ -60,6 +61,7 @@ from ipc0cp.type_registry import TypeRegistry, register_type
 
 if _TYPE_CHECKING:
     from ipc0cp.loan import Loan
+    from ipc0cp.queues import Queue
 
 __version__: str = _version()
 
@@ -72,6 +74,7 @@ __all__ = [
     "CorruptPayload",
     "Error",
     "ErrorCode",
+    "FlatBuffer",
     "ForkedHandle",
     "Interrupted",
     "InvalidArgument",
@@ -84,6 +87,7 @@ __all__ = [
     "OptionMismatch",
     "OutOfMemory",
     "PermissionDenied",
+    "Queue",
     "RingStats",
     "SerializableObject",
     "SharedRingBufferConsumer",
@@ -102,8 +106,8 @@ __all__ = [
 ]
 
 
-# Imported on first use, with what they bring along (NumPy).
-_LAZY = {"Loan": "ipc0cp.loan"}
+# Imported on first use, with what they bring along (NumPy, multiprocessing).
+_LAZY = {"Loan": "ipc0cp.loan", "Queue": "ipc0cp.queues"}
 
 
 def __getattr__(name: str) -> _Any:

@@ -11,7 +11,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from ipc0cp import containers, strict_json
+from ipc0cp import containers, flatbuffer, strict_json
 from ipc0cp.encoding import Encoded, Metadata, Received, type_name
 from ipc0cp.errors import CorruptPayload, InvalidArgument, UnsupportedType
 from ipc0cp.objects import BytesData, SerializableObject
@@ -50,6 +50,9 @@ def _encode_foreign(obj: Any, kind: type) -> Encoded:
         from ipc0cp import images
 
         return images.encode(obj)
+    if "flatbuffers" in modules and flatbuffer.is_builder(kind):
+        _ENCODERS[kind] = _encode_flatbuffer
+        return flatbuffer.encode(obj)
     if isinstance(obj, SerializableObject) or callable(getattr(kind, "serialize", None)):
         return _encode_custom(obj, obj.serialize())
     for base in _BASES:
@@ -123,6 +126,10 @@ def _encode_json(obj: Any, levels: int) -> Encoded:
     return Encoded({"type": "json", "version": "1.0"}, len(data), payload=data)
 
 
+def _encode_flatbuffer(obj: Any, _: int) -> Encoded:
+    return flatbuffer.encode(obj)
+
+
 def _encode_list(obj: Any, levels: int) -> Encoded:
     return containers.encode_list(obj, levels, encode)
 
@@ -138,6 +145,7 @@ _ENCODERS: dict[type, Callable[[Any, int], Encoded]] = {
     bool: _encode_json,
     list: _encode_list,
     tuple: _encode_list,
+    flatbuffer.FlatBuffer: _encode_flatbuffer,
 }
 
 
@@ -263,6 +271,10 @@ def _decode_image(metadata: Metadata, received: Received, _: int) -> Any:
     return images.decode(metadata, received)
 
 
+def _decode_flatbuffer(metadata: Metadata, received: Received, _: int) -> Any:
+    return flatbuffer.decode(metadata, received)
+
+
 def _decode_list(metadata: Metadata, received: Received, levels: int) -> Any:
     return containers.decode_list(metadata, received, levels, decode)
 
@@ -279,5 +291,6 @@ _DECODERS: dict[str, Callable[[Metadata, Received, int], Any]] = {
     "image": _decode_image,
     "list": _decode_list,
     "map": _decode_map,
+    "flatbuffer": _decode_flatbuffer,
 }
 assert set(_DECODERS) == BUILTIN_TAGS

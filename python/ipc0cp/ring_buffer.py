@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -138,6 +138,7 @@ class SharedRingBufferProducer(_Handle):
     __slots__ = ("_push",)
 
     _handle: _core.ProducerHandle
+    _encode: Callable[[Any], Encoded] = staticmethod(codec.encode)
 
     def __init__(
         self,
@@ -191,7 +192,7 @@ class SharedRingBufferProducer(_Handle):
         return self._push_encoded(obj, timeout) if pushed is None else pushed
 
     def _push_encoded(self, obj: Any, timeout: float | None) -> bool:
-        encoded = codec.encode(obj)
+        encoded = self._encode(obj)
         metadata = codec.metadata_text(encoded.metadata)
         if encoded.write is not None:
             return self._push_written(encoded, metadata, timeout)

@@ -47,6 +47,8 @@ inline constexpr std::uint32_t kMaxDeliveries = 3;
 inline constexpr std::uint64_t kTokenByte = std::uint64_t{1} << 40;  ///< + slot: its owner lives.
 inline constexpr std::uint64_t kClaimByte = std::uint64_t{1} << 41;  ///< + slot: it is taken.
 inline constexpr std::uint64_t kLifeByte = kTokenByte - 1;  ///< Read: attaching; write: removing.
+/// The token of slot 0: somebody wants the ring to stay without being a participant.
+inline constexpr std::uint64_t kKeeperByte = kTokenByte;
 
 // ---- words ----------------------------------------------------------------------------------
 

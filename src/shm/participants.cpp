@@ -119,6 +119,10 @@ bool Participants::own_token_is_held() const noexcept {
   return platform::range_is_held(probe_file_.get(), kTokenByte + slot_of(self_), 1);
 }
 
+bool Participants::ring_is_kept() const noexcept {
+  return platform::range_is_held(probe_file_.get(), kKeeperByte, 1);
+}
+
 bool Participants::void_if_certainly_gone(std::uint32_t index,
                                           bool compare_start_time) const noexcept {
   Slot& slot = segment_.slot(index);

@@ -22,7 +22,7 @@ NOT_FOUND = {
     "0.2;REQUIRED": "version: 0.1.0",
     "1.0;REQUIRED": "version: 0.1.0",
     "0.0.9;REQUIRED": "version: 0.1.0",  # Before 1.0 every minor version may change the API.
-    "REQUIRED;COMPONENTS;nonsense": "ipc0cp has the component json, not nonsense",
+    "REQUIRED;COMPONENTS;nonsense": "ipc0cp has the components json and flatbuffers, not",
 }
 NEEDS_JSON = "ipc0cp::json needs nlohmann_json 3.11 or newer"
 
@@ -39,9 +39,14 @@ def check_downstream(where: str, work: Path) -> None:
     run_downstream(work)
 
 
+HAS_FLATBUFFERS = Path("/usr/include/flatbuffers/flatbuffers.h").exists()
+
+
 def run_downstream(directory: Path, **environment: str) -> None:
     run(directory / "downstream", ring_name(), **environment)
     run(directory / "downstream_json", **environment)
+    if HAS_FLATBUFFERS:
+        run(directory / "downstream_flatbuffers", **environment)
 
 
 def check_requests(prefix: Path, work: Path) -> int:

@@ -90,6 +90,10 @@ void check_good(const Json& vector) {
                            array->payload(), {array->order(), array->is_scalar()});
     EXPECT_EQ(again.metadata_json(), object->metadata_json());
   }
+  if (const auto* buffer = dynamic_cast<const FlatBufferData*>(object.get())) {
+    EXPECT_EQ(buffer->bytes().data(), payload.bytes.data()) << "copied, not a view";
+    EXPECT_EQ(FlatBufferData(payload).metadata_json(), object->metadata_json());
+  }
   if (const auto* json = dynamic_cast<const JsonData*>(object.get())) {
     const Json value = to_json(*json);
     EXPECT_EQ(to_json(from_json(value)), value);
@@ -111,7 +115,7 @@ TEST_P(GoodVectors, ReadAndWrittenAgain) {
 
 INSTANTIATE_TEST_SUITE_P(Groups, GoodVectors,
                          testing::Values("bytes", "text", "json", "ndarray", "structured",
-                                         "named_types", "list", "map", "image"));
+                                         "named_types", "list", "map", "image", "flatbuffer"));
 
 TEST(Vectors, UnusualButValidIsAccepted) {
   for (const Json& vector : load("accepted")) {
@@ -144,7 +148,8 @@ TEST_P(MalformedVectors, AreRefusedWithTheErrorTheyName) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Groups, MalformedVectors,
-                         testing::Values("malformed", "malformed_containers", "malformed_images"));
+                         testing::Values("malformed", "malformed_containers", "malformed_images",
+                                         "malformed_flatbuffers"));
 
 }  // namespace
 }  // namespace ipc0cp
