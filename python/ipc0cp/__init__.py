@@ -9,7 +9,8 @@
 
 - Rings: `SharedRingBufferProducer`, `SharedRingBufferConsumer`; what their calls return: `Loan`,
   `Message`, `RingStats`. `Queue` stands in for ``multiprocessing.Queue``.
-- Own types: `register_type`, `TypeRegistry`, `SerializableObject`, `BytesData`.
+- Own types: `register_type`, `TypeRegistry`, `SerializableObject`, `BytesData`,
+  `FlatBuffer`.
 - Log lines: `enable_logging`, `set_log_level`.
 - Failures are an `Error` with an `ErrorCode`:
   nothing to take or no room now: `Timeout`, `BufferEmpty`, `BufferFull`, `NoConsumers`;
