@@ -44,6 +44,10 @@ class IPC0CP_EXPORT ImageData final : public SerializableObject {
  public:
   static constexpr std::string_view kTypeName = "image";  ///< The tag.
 
+  /// Shares the pixels. There is no move: what one would leave behind could not be looked at.
+  ImageData(const ImageData&) = default;
+  ImageData& operator=(const ImageData&) = default;
+  ~ImageData() override = default;
   /// An owning image, all bytes zero.
   /// @param mode one of Pillow's, as above.
   /// @param width in pixels, at most 2^31-1.

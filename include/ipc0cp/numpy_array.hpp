@@ -44,6 +44,10 @@ class IPC0CP_EXPORT NumpyArray final : public SerializableObject {
  public:
   static constexpr std::string_view kTypeName = "ndarray";  ///< The tag.
 
+  /// Shares the elements. There is no move: what one would leave behind could not be looked at.
+  NumpyArray(const NumpyArray&) = default;
+  NumpyArray& operator=(const NumpyArray&) = default;
+  ~NumpyArray() override = default;
   /// An owning array of zeros.
   /// @param dtype as NumPy's `dtype.str` ("<f4", "|u1", "<M8[ns]"), an ml_dtypes name, or a
   ///   structured dtype as the JSON text of docs/object_format.md, section 5.

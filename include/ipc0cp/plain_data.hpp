@@ -29,6 +29,10 @@ class IPC0CP_EXPORT BytesData final : public SerializableObject {
 
   /// No bytes.
   BytesData() = default;
+  /// Shares the bytes. There is no move: what one would leave behind could not be looked at.
+  BytesData(const BytesData&) = default;
+  BytesData& operator=(const BytesData&) = default;
+  ~BytesData() override = default;
   /// Takes the bytes over without a copy.
   explicit BytesData(std::vector<std::byte> bytes);
   /// Takes the bytes over without a copy.
