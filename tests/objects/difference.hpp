@@ -115,11 +115,15 @@ inline std::string difference(const ipc0cp::SerializableObject& left,
   const auto texts = [](const TextData& first, const TextData& second) {
     return std::string(first.text() == second.text() ? "" : "texts differ");
   };
+  const auto buffers = [](const FlatBufferData& first, const FlatBufferData& second) {
+    return bytes_difference("buffers", first.bytes(), second.bytes());
+  };
   const bool same_class = compared<BytesData>(left, right, bytes, result) ||
                           compared<TextData>(left, right, texts, result) ||
                           compared<JsonData>(left, right, json_difference, result) ||
                           compared<NumpyArray>(left, right, array_difference, result) ||
                           compared<ImageData>(left, right, image_difference, result) ||
+                          compared<FlatBufferData>(left, right, buffers, result) ||
                           compared<ListData>(left, right, list_difference, result) ||
                           compared<MapData>(left, right, map_difference, result) ||
                           compared<PointCloud>(left, right, cloud_difference, result);

@@ -163,6 +163,9 @@ inline Object rebuild(const ipc0cp::SerializableObject& object) {
   if (const auto* image = dynamic_cast<const ipc0cp::ImageData*>(&object)) {
     return rebuild_image(*image);
   }
+  if (const auto* buffer = dynamic_cast<const ipc0cp::FlatBufferData*>(&object)) {
+    return std::make_unique<ipc0cp::FlatBufferData>(ipc0cp::Payload{buffer->bytes(), nullptr});
+  }
   if (const auto* list = dynamic_cast<const ipc0cp::ListData*>(&object)) {
     return std::make_unique<ipc0cp::ListData>(rebuild_list(*list));
   }
