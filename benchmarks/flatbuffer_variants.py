@@ -29,7 +29,7 @@ class Variant(NamedTuple):
     read_one: Callable[[Any], float]
 
 
-def offsets(builder: Any, start: Callable[[Any, int], Any], items: list[int]) -> int:
+def offsets(builder: Any, start: Callable[[Any, int], Any], items: list[int]) -> Any:
     start(builder, len(items))
     for item in reversed(items):
         builder.PrependUOffsetTRelative(item)
@@ -66,7 +66,7 @@ def encode_command(sequence: int) -> Any:
     return builder
 
 
-def read_command(popped: Any) -> float:
+def read_command(popped: Any) -> Any:
     command = root_of(popped, Command.Command)
     texts = len(command.Target().decode()) + len(command.Action().decode())
     numbers = command.X() + command.Y() + command.Z() + command.Speed()
@@ -86,7 +86,7 @@ def encode_command_json(sequence: int) -> Any:
     }
 
 
-def read_command_json(popped: Any) -> float:
+def read_command_json(popped: Any) -> Any:
     texts = len(popped["target"]) + len(popped["action"])
     numbers = popped["x"] + popped["y"] + popped["z"] + popped["speed"]
     return popped["sequence"] + texts + numbers + popped["urgent"]
@@ -95,7 +95,7 @@ def read_command_json(popped: Any) -> float:
 # A list of small records: rows of JSON, or one array per column.
 
 
-def encode_detection(builder: Any, track: int, i: int) -> int:
+def encode_detection(builder: Any, track: int, i: int) -> Any:
     label = builder.CreateString(LABELS[i % len(LABELS)])
     Detection.Start(builder)
     Detection.AddTrack(builder, track)
@@ -116,7 +116,7 @@ def encode_detections(sequence: int) -> Any:
     return builder
 
 
-def read_detections(popped: Any) -> float:
+def read_detections(popped: Any) -> Any:
     message = root_of(popped, Detections.Detections)
     total = message.Sequence()
     for i in range(message.DetectionsLength()):
@@ -140,7 +140,7 @@ def encode_detections_json(sequence: int) -> Any:
     return {"sequence": sequence, "detections": rows}
 
 
-def read_detections_json(popped: Any) -> float:
+def read_detections_json(popped: Any) -> Any:
     total = popped["sequence"]
     for each in popped["detections"]:
         total += each["track"] + len(each["label"]) + each["score"] + sum(each["box"])
@@ -158,7 +158,7 @@ def encode_columns(sequence: int) -> Any:
     }
 
 
-def read_columns(popped: Any) -> float:
+def read_columns(popped: Any) -> Any:
     labels = sum(len(label) for label in popped["labels"])
     numbers = float(popped["tracks"].sum() + popped["scores"].sum() + popped["boxes"].sum())
     return popped["sequence"] + labels + numbers
@@ -181,15 +181,15 @@ def encode_tensor(sequence: int, values: Any = TENSOR) -> Any:
     return builder
 
 
-def read_header(tensor: Any) -> float:
+def read_header(tensor: Any) -> Any:
     return tensor.Sequence() + len(tensor.Name().decode()) + int(tensor.ShapeAsNumpy().sum())
 
 
-def sum_of(values: Any) -> float:
+def sum_of(values: Any) -> Any:
     return float(values.sum(dtype=np.float64))
 
 
-def read_tensor(popped: Any) -> float:
+def read_tensor(popped: Any) -> Any:
     tensor = root_of(popped, Tensor.Tensor)
     return read_header(tensor) + sum_of(tensor.ValuesAsNumpy())
 
@@ -198,7 +198,7 @@ def encode_header_and_array(sequence: int) -> Any:
     return {"header": encode_tensor(sequence, None), "values": TENSOR}
 
 
-def read_header_and_array(popped: Any) -> float:
+def read_header_and_array(popped: Any) -> Any:
     return read_header(root_of(popped["header"], Tensor.Tensor)) + sum_of(popped["values"])
 
 
@@ -206,12 +206,12 @@ def encode_tensor_map(sequence: int) -> Any:
     return {"sequence": sequence, "name": "camera", "values": TENSOR}
 
 
-def read_tensor_map(popped: Any) -> float:
+def read_tensor_map(popped: Any) -> Any:
     values = popped["values"]
     return popped["sequence"] + len(popped["name"]) + sum(values.shape) + sum_of(values)
 
 
-def read_sequence(popped: Any) -> float:
+def read_sequence(popped: Any) -> Any:
     return popped["sequence"]
 
 

@@ -42,9 +42,9 @@ class Role:
     """One process: the sender or the receiver of one variant."""
 
     def __init__(self, language: str, role: str, ring: str, variant: str) -> None:
-        program = [BUILD / "benchmarks" / "flatbuffer_roles"]
+        program = [str(BUILD / "benchmarks" / "flatbuffer_roles")]
         if language == "python":
-            program = [sys.executable, Path(__file__)]
+            program = [sys.executable, __file__]
         generated = str(BUILD / "benchmarks" / "generated")
         self._process = subprocess.Popen(
             [*program, role, ring, variant],
@@ -60,7 +60,7 @@ class Role:
         print(*words, file=self._process.stdin, flush=True)
         answer = self._process.stdout.readline().split()
         if len(answer) != 3:
-            raise SystemExit(f"{self._process.args} failed")
+            raise SystemExit(f"{self._process.args!r} failed")
         return [float(word) for word in answer]
 
     def end(self) -> None:
@@ -138,17 +138,16 @@ def markdown(results: dict[str, dict[str, Figures]]) -> str:
     """One table per shape: a row per pair of languages and way to send it."""
     lines: list[str] = []
     for shape in SHAPES:
-        lines += ["", f"| {shape} | {' | '.join(STEPS)} | first three | ratio |"]
+        lines += ["", f"| {shape} | {' | '.join(STEPS)} | ratio, all | ratio, one field |"]
         lines.append("|---" + "|--:" * (len(STEPS) + 2) + "|")
-        for pair in results:
-            totals = {
-                variant: sum(figures[step] for step in STEPS[:3])
-                for variant, figures in results[pair].items()
-            }
+        for pair, figures in results.items():
+            own = figures[f"{shape}.flatbuffer"]
             for variant in (name for name in VARIANTS if name.startswith(shape)):
-                cells = [shown(results[pair][variant][step]) for step in STEPS]
-                ratio = totals[variant] / totals[f"{shape}.flatbuffer"]
-                cells += [shown(totals[variant]), f"{ratio:.2f}"]
+                cells = [shown(figures[variant][step]) for step in STEPS]
+                for read in STEPS[2:]:
+                    total = (figures[variant][step] for step in (*STEPS[:2], read))
+                    ratio = sum(total) / sum(own[step] for step in (*STEPS[:2], read))
+                    cells.append(f"{ratio:.2f}" if ratio < 10 else f"{ratio:.0f}")
                 lines.append(f"| {pair}, {variant.partition('.')[2]} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
