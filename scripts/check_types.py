@@ -25,31 +25,35 @@ PROGRAMS = (
 # What stubtest cannot compare: functions of nanobind have no signature that Python can read, its
 # classes have a metaclass of their own, and decorated private functions are checked as source.
 NOT_COMPARABLE = r"""
-ipc0cp\._core\.(Block|LoanBlock|ConsumerHandle|ProducerHandle)(\.__init__)?
 ipc0cp\.\w+\._\w+
 ipc0cp\..*<callable subtype of \w+>
 """
 FIND_EXTENSION = """
 import ipc0cp._core as core
 print(core.__file__)
-print(*(name for name, value in vars(core).items() if type(value).__name__ == "nb_func"))
+for name, value in vars(core).items():
+    if type(value).__name__ == "nb_func":
+        print(name)
+    if type(value).__name__.startswith("nb_type"):
+        static = [key for key, one in vars(value).items() if type(one).__name__ == "nb_func"]
+        print(name, *(f"{name}.{key}" for key in ["__init__", *static]), sep="\\n")
 """
 
 
 def copy_package(root: Path, copy: Path) -> list[str] | None:
-    """Puts sources, extension and stub together; the functions of the extension, or None."""
+    """Puts sources, extension and stub together; what of nanobind is in there, or None."""
     found = subprocess.run([sys.executable, "-c", FIND_EXTENSION], capture_output=True, text=True)
     if found.returncode != 0:
         print(found.stderr)
         return None
-    file_name, names = found.stdout.splitlines()
+    file_name, *names = found.stdout.splitlines()
     extension = Path(file_name)
     package = copy / "ipc0cp"
     shutil.rmtree(package, ignore_errors=True)
     shutil.copytree(root / "python" / "ipc0cp", package)
     shutil.copy(extension, package)
     shutil.copy(extension.parent / "_core.pyi", package)
-    return names.split()
+    return names
 
 
 def names_in_stub(stub: Path) -> set[str]:
@@ -59,8 +63,8 @@ def names_in_stub(stub: Path) -> set[str]:
 
 def check_types(root: Path, build: Path) -> bool:
     copy = build / "typecheck"
-    functions = copy_package(root, copy)
-    if functions is None:
+    names = copy_package(root, copy)
+    if names is None:
         return False
     configuration = root / "pyproject.toml"
     environment = {**os.environ, "MYPYPATH": str(copy), "PYTHONPATH": str(copy)}
@@ -78,11 +82,12 @@ def check_types(root: Path, build: Path) -> bool:
     for pattern in PROGRAMS:
         files = sorted(str(path) for path in root.glob(pattern))
         passed &= run(f"mypy, {pattern}", *mypy, *files)
-    absent = sorted(set(functions) - names_in_stub(copy / "ipc0cp" / "_core.pyi"))
+    top_level = {name for name in names if "." not in name}
+    absent = sorted(top_level - names_in_stub(copy / "ipc0cp" / "_core.pyi"))
     if absent:
         print(f"the stub of the extension lacks: {', '.join(absent)}")
     allowlist = copy / "allowlist.txt"
-    known = "".join(rf"ipc0cp\._core\.{name}" + "\n" for name in functions)
+    known = "".join(rf"ipc0cp\._core\.{name}" + "\n" for name in names)
     allowlist.write_text(NOT_COMPARABLE + known)
     passed &= run("stubtest", sys.executable, "-m", "mypy.stubtest", "--ignore-unused-allowlist",
                   "--mypy-config-file", str(configuration), "--allowlist", str(allowlist),

@@ -110,7 +110,7 @@ class Queue(Generic[_Item]):
             raise errors.BufferFull(self._describe_full())
 
     def put_nowait(self, obj: _Item) -> None:
-        """``put(obj, block=False)``."""
+        """``put(obj, block=False)``; `obj` as there."""
         self.put(obj, False)
 
     def get(self, block: bool = True, timeout: float | None = None, *, copy: bool = True) -> _Item:
@@ -138,7 +138,7 @@ class Queue(Generic[_Item]):
         return item
 
     def get_nowait(self, *, copy: bool = True) -> _Item:
-        """``get(block=False)``."""
+        """``get(block=False)``; `copy` as there."""
         return self.get(False, copy=copy)
 
     def qsize(self) -> int:

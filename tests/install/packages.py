@@ -9,6 +9,7 @@ from pathlib import Path
 from commands import HERE, build, configure, refuse, ring_name, run
 
 WITHOUT_JSON = "-DCMAKE_DISABLE_FIND_PACKAGE_nlohmann_json=TRUE"
+WITHOUT_FLATBUFFERS = "-DCMAKE_DISABLE_FIND_PACKAGE_FlatBuffers=TRUE"
 FOUND = [
     "0.1;REQUIRED",
     "0.1.0;EXACT;REQUIRED",
@@ -62,7 +63,9 @@ def check_requests(prefix: Path, work: Path) -> int:
         assert NEEDS_JSON in output, output
         assert NEEDS_JSON not in run(*find, f"-DWANTED={wanted};QUIET", WITHOUT_JSON)
     refuse(*find, "-DWANTED=REQUIRED;COMPONENTS;json", WITHOUT_JSON, says=NEEDS_JSON)
-    return len(FOUND) + len(NOT_FOUND) + 2 * len(FOUND_WITHOUT_JSON) + 1
+    refuse(*find, "-DWANTED=REQUIRED;COMPONENTS;flatbuffers", WITHOUT_FLATBUFFERS,
+           says="ipc0cp::flatbuffers needs FlatBuffers")
+    return len(FOUND) + len(NOT_FOUND) + 2 * len(FOUND_WITHOUT_JSON) + 2
 
 
 def pkg_config(prefix: Path, *options: str) -> list[str]:

@@ -101,8 +101,8 @@ def check_subdirectory(work: Path) -> None:
     commands = json.loads((directory / "compile_commands.json").read_text())
     (command,) = [row["command"] for row in commands if row["file"].endswith("/downstream.cpp")]
     options = [word for word in command.split() if word.startswith(("-W", "-f", "-std", "-D"))]
-    theirs = ["-std=gnu++23", "-std=gnu++2b", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion",
-              "-Wshadow", "-Werror"]
+    theirs = ["-std=gnu++23", "-std=gnu++2b", "-DNDEBUG", "-Wall", "-Wextra", "-Wpedantic",
+              "-Wconversion", "-Wshadow", "-Werror"]
     assert set(options) <= set(theirs), f"options that the parent has not asked for: {options}"
     names = " ".join(row["file"] for row in commands)
     assert "/tests/unit/" not in names and "/benchmarks/" not in names
