@@ -11,17 +11,20 @@ import ipc0cp
 from ipc0cp import dtypes
 
 
-@pytest.mark.parametrize("kind", ["PyTorch", "bfloat16", "gradients"])
-def test_torch_tensors(kind):
+def test_torch_tensors():
     torch = pytest.importorskip("torch")
     tensor = torch.arange(6, dtype=torch.float32).reshape(2, 3)
-    if kind == "PyTorch":
-        assert same(round_trip(tensor), tensor.numpy())
-        assert same(round_trip([tensor.T]), [tensor.T.numpy()])
-        return
-    refused = tensor.bfloat16() if kind == "bfloat16" else tensor.requires_grad_()
-    with pytest.raises(ipc0cp.UnsupportedType, match="Tensor"):
-        encode(refused)
+    for shared in (tensor, tensor.T, tensor[:, 1], tensor.sum()):
+        assert same(round_trip(shared), np.array(shared.numpy(), order="K"))
+        assert same(round_trip([shared]), [np.array(shared.numpy(), order="K")])
+
+
+@pytest.mark.parametrize("kind", ["bfloat16", "requires_grad_", "to_sparse", "meta"])
+def test_torch_tensors_without_memory_that_numpy_can_share(kind):
+    torch = pytest.importorskip("torch")
+    tensor = torch.ones(2, 3)
+    with pytest.raises(ipc0cp.UnsupportedType, match=r"Tensor.*detached copy on the CPU"):
+        encode(tensor.to("meta") if kind == "meta" else getattr(tensor, kind)())
 
 
 @pytest.mark.parametrize("name", sorted(dtypes.ML_DTYPES))
