@@ -26,10 +26,9 @@ _CONTAINERS = frozenset({list, dict, tuple})
 _LEAVES = frozenset({int, float, bool, str, bytes, bytearray, memoryview, type(None)})
 #: An object whose only key is this one is a mark: it stands for what its value says.
 _MARK = ""
-_JSON_METADATA: Metadata = {"type": "json", "version": "1.0"}
-_BYTES_METADATA: Metadata = {"type": "bytes", "version": "1.0"}
+_BYTES_METADATA = codec.encode(b"").metadata
+_JSON_METADATA = b'{"type":"json","version":"1.0"}'
 _NONE_METADATA = b'{"type":"python","version":"1.0","value":null}'
-_PYTHON_JSON_METADATA = b'{"type":"python","version":"1.0","value":{"type":"json","version":"1.0"}}'
 #: Smaller buffers cost less inside the pickled stream than as records of their own.
 LEAST_OUT_OF_BAND_BYTES = 1024
 
@@ -85,14 +84,12 @@ def _encode_as_it_is(obj: Any) -> Encoded:
     try:
         return _encode_unmarked(obj, containers.MOST_LEVELS)
     except _MarksNeededError:
-        return _wrap("python", codec.encode(_mark(obj, containers.MOST_LEVELS)))
+        return _wrap(b"python", codec.encode(_mark(obj, containers.MOST_LEVELS)))
 
 
-def _wrap(tag: str, encoded: Encoded) -> Encoded:
-    if tag == "python" and encoded.metadata == _JSON_METADATA:
-        encoded.metadata = _PYTHON_JSON_METADATA  # By far the most frequent, so not made each time.
-    else:
-        encoded.metadata = {"type": tag, "version": "1.0", "value": encoded.metadata}
+def _wrap(tag: bytes, encoded: Encoded) -> Encoded:
+    value = codec.metadata_text(encoded.metadata)
+    encoded.metadata = b'{"type":"%b","version":"1.0","value":%b}' % (tag, value)
     return encoded
 
 
@@ -205,8 +202,10 @@ def _encode_pickle(obj: Any) -> Encoded:
     # The pickler of multiprocessing knows what libraries have registered there.
     pickler: Any = ForkingPickler
     pickler(stream, 5, True, keep_in_band).dump(obj)
+    if not buffers:
+        return _wrap(b"pickle", _plan_bytes(stream.getbuffer(), 0))
     parts = [stream.getbuffer(), *buffers]
-    return _wrap("pickle", containers.encode_list(parts, containers.MOST_LEVELS, _plan_bytes))
+    return _wrap(b"pickle", containers.encode_list(parts, containers.MOST_LEVELS, _plan_bytes))
 
 
 def _plan_bytes(part: memoryview, _: int) -> Encoded:
@@ -214,8 +213,10 @@ def _plan_bytes(part: memoryview, _: int) -> Encoded:
 
 
 def _decode_pickle(metadata: Metadata, received: Received) -> Any:
+    if metadata.get("type") == "bytes":
+        return pickle.loads(received.payload)
     if metadata.get("type") != "list":
-        raise CorruptPayload(f"a pickle message holds a list, not {metadata.get('type')!r}")
+        raise CorruptPayload(f"a pickle message holds no {metadata.get('type')!r}")
     parts = containers.decode_list(metadata, received, containers.MOST_LEVELS, _take_bytes)
     if not parts or any(type(part) is not memoryview for part in parts):
         raise CorruptPayload("a pickle message holds its stream and its buffers, all as bytes")
