@@ -210,6 +210,24 @@ BY_HAND = {
             '"mode":"RGB","size":[2,1],"pixel_bytes":4',
             bytes([1, 2, 3, 255, 4, 5, 6, 255]),
         ),
+        _image(
+            "four_bytes_per_pixel_of_lab",
+            "frombytes('LAB', (2, 1), bytes([1, 2, 3, 4, 5, 6]))",
+            '"mode":"LAB","size":[2,1],"pixel_bytes":4',
+            bytes([1, 0x82, 0x83, 255, 4, 0x85, 0x86, 255]),
+        ),
+        _image(
+            "four_bytes_per_pixel_with_alpha",
+            "frombytes('LA', (2, 1), bytes([1, 2, 3, 4]))",
+            '"mode":"LA","size":[2,1],"pixel_bytes":4',
+            bytes([1, 1, 1, 2, 3, 3, 3, 4]),
+        ),
+        _image(
+            "one_byte_per_bit",
+            "frombytes('1', (3, 1), bytes([0xA0]))",
+            '"mode":"1","size":[3,1],"pixel_bytes":1',
+            bytes([255, 0, 255]),
+        ),
     ],
     "named_types": [
         _named_type("bfloat16", 2),
