@@ -31,7 +31,7 @@ class PointCloud:
 # With view=True the payload keeps its block of the ring, so the points stay where they are.
 register_type(
     "PointCloud",
-    lambda metadata, payload: PointCloud(payload),
+    lambda _, payload: PointCloud(payload),
     python_type=PointCloud,
     serialize=lambda cloud: (METADATA, cloud.memory),
     view=True,
