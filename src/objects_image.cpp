@@ -81,6 +81,10 @@ void pack_row(const detail::ImageLayout& layout, std::span<const std::byte> sour
     const auto pixel = target.subspan(x * bands, bands);
     std::copy_n(cell.begin(), bands, pixel.begin());
     if (bands == 2) pixel[1] = cell[3];
+    if (layout.mode == "LAB") {  // Signed outside, with an offset of 128 in Pillow's cells.
+      pixel[1] ^= std::byte{0x80};
+      pixel[2] ^= std::byte{0x80};
+    }
   }
 }
 

@@ -53,6 +53,10 @@ inline ipc0cp::ImageData in_cells(const ipc0cp::ImageData& packed) {
       target[place] = bands == 2 ? source[0] : source[place];
     }
     target[3] = bands == 2 ? source[1] : std::byte{0xEE};
+    if (packed.mode() == "LAB") {
+      target[1] ^= std::byte{0x80};
+      target[2] ^= std::byte{0x80};
+    }
   }
   return image;
 }
