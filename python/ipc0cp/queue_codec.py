@@ -15,6 +15,7 @@ from typing import Any
 from ipc0cp import codec, containers, strict_json
 from ipc0cp.encoding import Encoded, Metadata, Received, type_name
 from ipc0cp.errors import CorruptPayload, UnsupportedType
+from ipc0cp.metadata import BYTES_METADATA, JSON_METADATA, tag_and_version
 from ipc0cp.objects import SerializableObject
 from ipc0cp.type_registry import TypeRegistry
 
@@ -26,8 +27,6 @@ _CONTAINERS = frozenset({list, dict, tuple})
 _LEAVES = frozenset({int, float, bool, str, bytes, bytearray, memoryview, type(None)})
 #: An object whose only key is this one is a mark: it stands for what its value says.
 _MARK = ""
-_BYTES_METADATA = codec.encode(b"").metadata
-_JSON_METADATA = b'{"type":"json","version":"1.0"}'
 _NONE_METADATA = b'{"type":"python","version":"1.0","value":null}'
 #: Smaller buffers cost less inside the pickled stream than as records of their own.
 LEAST_OUT_OF_BAND_BYTES = 1024
@@ -57,7 +56,7 @@ def decode(metadata: Metadata, received: Received, may_pickle: bool) -> Any:
         CorruptPayload: if metadata or payload break a rule of the format.
         Exception: whatever unpickling raises.
     """
-    tag, version = codec.tag_and_version(metadata)
+    tag, version = tag_and_version(metadata)
     is_known = version.partition(".")[0] == "1" and (tag == "python" or may_pickle)
     if not is_known:
         return codec.decode(metadata, received)
@@ -88,8 +87,7 @@ def _encode_as_it_is(obj: Any) -> Encoded:
 
 
 def _wrap(tag: bytes, encoded: Encoded) -> Encoded:
-    value = codec.metadata_text(encoded.metadata)
-    encoded.metadata = b'{"type":"%b","version":"1.0","value":%b}' % (tag, value)
+    encoded.metadata = b'{"type":"%b","version":"1.0","value":%b}' % (tag, encoded.metadata)
     return encoded
 
 
@@ -107,12 +105,12 @@ def _encode_unmarked(obj: Any, levels: int) -> Encoded:
 
 def _encode_dict(obj: dict[Any, Any], levels: int) -> Encoded:
     try:
-        data = strict_json.dumps(obj)
+        data = strict_json.write(obj) if strict_json.is_json(obj) else None
     except strict_json.NotJsonError as error:
-        if error.is_other_type:
-            return containers.encode_map(obj, levels, _encode_unmarked)
-        raise UnsupportedType(f"a dict cannot be encoded: {error}") from None
-    return Encoded(_JSON_METADATA, len(data), payload=data)
+        raise UnsupportedType(f"dict cannot be encoded: {error}") from None
+    if data is None:
+        return containers.encode_map(obj, levels, _encode_unmarked)
+    return Encoded(JSON_METADATA, len(data), payload=data)
 
 
 def _mark(value: Any, levels: int) -> Any:
@@ -179,7 +177,7 @@ def _keeps_its_type(obj: Any) -> bool:
 def _is_known(kind: type) -> bool:
     return (
         kind in _LEAVES
-        or kind.__module__.partition(".")[0] in ("numpy", "PIL")
+        or kind.__module__.partition(".")[0] in ("numpy", "PIL", "flatbuffers")
         or _REGISTRY.serializer_for(kind) is not None
         or issubclass(kind, SerializableObject)
     )
@@ -209,7 +207,7 @@ def _encode_pickle(obj: Any) -> Encoded:
 
 
 def _plan_bytes(part: memoryview, _: int) -> Encoded:
-    return Encoded(_BYTES_METADATA, part.nbytes, payload=part)
+    return Encoded(BYTES_METADATA, part.nbytes, payload=part)
 
 
 def _decode_pickle(metadata: Metadata, received: Received) -> Any:
