@@ -105,7 +105,7 @@ MetadataCache& thread_cache() noexcept {
 std::unique_ptr<SerializableObject> decode(const Prepared& prepared, const Payload& payload) {
   switch (prepared->kind) {
     case Kind::bytes:
-      return std::make_unique<BytesData>(payload, prepared->metadata_json);
+      return PlainAccess::bytes(payload, prepared->metadata_json);
     case Kind::text:
       return std::make_unique<TextData>(payload);
     case Kind::json:
@@ -126,7 +126,7 @@ std::unique_ptr<SerializableObject> decode(const Prepared& prepared, const Paylo
       break;
   }
   warn_unknown(prepared->type);
-  return std::make_unique<BytesData>(payload, prepared->metadata_json);
+  return PlainAccess::bytes(payload, prepared->metadata_json);
 }
 
 std::unique_ptr<SerializableObject> decode(std::string_view metadata_json, const Payload& payload) {

@@ -25,8 +25,7 @@ struct Identity {
   std::string version = "1.0";
 };
 
-Identity identity_of(const Json& json) {
-  const Refusal refuse;
+Identity identity_of(const Json& json, Refusal refuse = {}) {
   Identity identity;
   identity.type = string_member(json, "type", refuse);
   if (identity.type.empty()) refuse("\"type\" is empty");
@@ -169,6 +168,11 @@ Prepared prepare(std::string_view metadata_json) { return prepare_text(metadata_
 
 Prepared prepare_built_in(std::string_view metadata_json) {
   return prepare_text(metadata_json, false);
+}
+
+void check_metadata(std::string_view text, ErrorCode error) {
+  const Refusal refuse{error};
+  identity_of(parse(text, refuse), refuse);
 }
 
 TypeRegistry::Metadata metadata_values(std::string_view metadata_json) {

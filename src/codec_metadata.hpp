@@ -56,6 +56,10 @@ struct PreparedMetadata {
   unsigned level = 1;                     ///< Of lists and maps: 1 is the outermost.
 };
 
+/// Checks that `text` is metadata: a JSON object with a type.
+/// @throws Error (`error`) naming what is wrong.
+void check_metadata(std::string_view text, ErrorCode error);
+
 /// As `prepare`, but always with the built-in meaning of the type.
 Prepared prepare_built_in(std::string_view metadata_json);
 

@@ -20,7 +20,8 @@ def make_detection(builder: flatbuffers.Builder, label: str, score: float) -> in
     Detection.AddLabel(builder, text)
     Detection.AddScore(builder, score)
     Detection.AddBox(builder, Box.CreateBox(builder, 10, 20, 30, 40))
-    return Detection.End(builder)
+    detection: int = Detection.End(builder)
+    return detection
 
 
 def produce(ring: str) -> None:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// The limits of a ring, stated once.
+/// The limits of rings and objects, stated once.
 #pragma once
 
 #include <cstddef>
@@ -27,5 +27,14 @@ inline constexpr std::uint32_t kMaxParticipants = 1023;
 inline constexpr std::size_t kMaxMetadataBytes = std::size_t{1} << 30;
 /// Longest name of a ring, in characters.
 inline constexpr std::size_t kMaxNameLength = 200;
+
+/// Levels of arrays and objects in one JSON value.
+inline constexpr unsigned kMaxJsonLevels = 512;
+/// Levels of lists and maps, and of the JSON arrays and objects in them.
+inline constexpr unsigned kMaxContainerLevels = 64;
+/// Dimensions of an array.
+inline constexpr std::size_t kMaxDimensions = 64;
+/// Width and height of an image, in pixels.
+inline constexpr std::size_t kMaxImageLength = 0x7FFFFFFF;
 
 }  // namespace ipc0cp

@@ -104,7 +104,7 @@ struct IPC0CP_EXPORT RingBufferObject {
   template <class T>
   [[nodiscard]] T& as() const {
     auto* object = dynamic_cast<T*>(data.get());
-    if (object == nullptr) throw_wrong_type(T::kTypeName);
+    if (object == nullptr) throw_wrong_type(detail::class_name<T>());
     return *object;
   }
   /// The metadata of the message, one JSON object.

@@ -4,10 +4,12 @@
 #include <nanobind/nanobind.h>
 
 #include "block.hpp"
+#include "buffers.hpp"
 #include "errors.hpp"
 #include "gil.hpp"
 #include "handles.hpp"
 #include "ipc0cp/limits.hpp"
+#include "json_check.hpp"
 #include "log_bridge.hpp"
 
 NB_MODULE(_core, module) {
@@ -26,6 +28,8 @@ NB_MODULE(_core, module) {
   ipc0cp::python::bind_log(module);
   ipc0cp::python::set_up_gil(module);
   ipc0cp::python::bind_blocks(module);
+  ipc0cp::python::bind_buffers(module);
+  ipc0cp::python::bind_json_check(module);
   ipc0cp::python::bind_producer(module);
   ipc0cp::python::bind_consumer(module);
   ipc0cp::python::bind_keeper(module);

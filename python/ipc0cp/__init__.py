@@ -9,8 +9,9 @@
 
 - Rings: `SharedRingBufferProducer`, `SharedRingBufferConsumer`; what their calls return: `Loan`,
   `Message`, `RingStats`. `Queue` stands in for ``multiprocessing.Queue``.
-- Own types: `register_type`, `TypeRegistry`, `SerializableObject`, `BytesData`,
-  `FlatBuffer`.
+- Own types: `register_type`, `unregister_type`, `TypeRegistry`, `SerializableObject`. What is sent
+  in one way only: `BytesData`, `TextData`, `JsonData`, `NumpyArray`, `ImageData`, `ListData`,
+  `MapData`, `FlatBuffer`.
 - Log lines: `enable_logging`, `set_log_level`.
 - Failures are an `Error` with an `ErrorCode`:
   nothing to take or no room now: `Timeout`, `BufferEmpty`, `BufferFull`, `NoConsumers`;
@@ -56,9 +57,18 @@ from ipc0cp.errors import (
 from ipc0cp.flatbuffer import FlatBuffer
 from ipc0cp.log import enable_logging, set_log_level
 from ipc0cp.message import Message
-from ipc0cp.objects import BytesData, SerializableObject
+from ipc0cp.objects import (
+    BytesData,
+    ImageData,
+    JsonData,
+    ListData,
+    MapData,
+    NumpyArray,
+    SerializableObject,
+    TextData,
+)
 from ipc0cp.ring_buffer import RingStats, SharedRingBufferConsumer, SharedRingBufferProducer
-from ipc0cp.type_registry import TypeRegistry, register_type
+from ipc0cp.type_registry import TypeRegistry, register_type, unregister_type
 
 if _TYPE_CHECKING:
     from ipc0cp.loan import Loan
@@ -77,14 +87,19 @@ __all__ = [
     "ErrorCode",
     "FlatBuffer",
     "ForkedHandle",
+    "ImageData",
     "Interrupted",
     "InvalidArgument",
+    "JsonData",
+    "ListData",
     "Loan",
+    "MapData",
     "Message",
     "MessageTooLarge",
     "NoConsumers",
     "NoSpace",
     "NotARing",
+    "NumpyArray",
     "OptionMismatch",
     "OutOfMemory",
     "PermissionDenied",
@@ -95,6 +110,7 @@ __all__ = [
     "SharedRingBufferProducer",
     "SizeMismatch",
     "SystemFailure",
+    "TextData",
     "Timeout",
     "TooManyParticipants",
     "TypeRegistry",
@@ -104,6 +120,7 @@ __all__ = [
     "enable_logging",
     "register_type",
     "set_log_level",
+    "unregister_type",
 ]
 
 

@@ -3,48 +3,57 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
 import numpy as np
 
 from ipc0cp import dtypes
-from ipc0cp.encoding import Encoded, Metadata, Received, type_name
+from ipc0cp.encoding import Encoded, Metadata, Received, shorten, type_name
 from ipc0cp.errors import CorruptPayload, UnsupportedType
+from ipc0cp.metadata import metadata_text
 
 Array = np.ndarray[Any, Any]
+AnyDtype = dtypes.AnyDtype
 
-_PLAIN_DESCRIPTIONS: dict[np.dtype[Any], dtypes.Description] = {}
-
-
-def _describe(dtype: np.dtype[Any]) -> dtypes.Description:
-    """`dtypes.describe` with a memory for the builtin numeric dtypes, which cannot change."""
-    known = _PLAIN_DESCRIPTIONS.get(dtype) if dtype.isbuiltin == 1 else None
-    if known is None:
-        known = dtypes.describe(dtype)
-        if dtype.isbuiltin == 1 and dtype.metadata is None and dtype.itemsize > 0:
-            _PLAIN_DESCRIPTIONS[dtype] = known
-    return known
+# What `dtype.isbuiltin` says, besides 0 for structured ones.
+_BUILTIN, _USER_TYPE = 1, 2
 
 
-def array_metadata(shape: tuple[int, ...], dtype: np.dtype[Any], is_fortran: bool) -> Metadata:
+def array_metadata(
+    shape: tuple[int, ...], dtype: AnyDtype, is_fortran: bool = False, is_scalar: bool = False
+) -> bytes:
     """The metadata of an array. Raises UnsupportedType for a dtype without exact encoding."""
+    # A dtype that can be changed in place, or holds what == does not compare, is described anew.
+    is_plain = dtype.isbuiltin == _USER_TYPE or (dtype.isbuiltin == _BUILTIN and dtype.kind != "V")
+    describe = _known_metadata if is_plain and dtype.metadata is None else _metadata
+    return describe(shape, dtype, is_fortran, is_scalar)
+
+
+def _metadata(shape: tuple[int, ...], dtype: AnyDtype, is_fortran: bool, is_scalar: bool) -> bytes:
     metadata: Metadata = {"type": "ndarray", "version": "1.0"}
-    metadata["dtype"] = _describe(dtype)
+    metadata["dtype"] = dtypes.describe(dtype)
     metadata["shape"] = list(shape)
     if is_fortran:
         metadata["order"] = "F"
-    return metadata
+    if is_scalar:
+        metadata["scalar"] = True
+    return metadata_text(metadata)
 
 
-def encode_array(array: Array) -> Encoded:
+_known_metadata = functools.lru_cache(maxsize=256)(_metadata)
+
+
+def encode(array: Array, _: int = 0) -> Encoded:
     """Plans an array of exactly the type np.ndarray; strided ones are gathered when written."""
-    is_fortran = array.flags.f_contiguous and not array.flags.c_contiguous
+    flags = array.flags
+    is_fortran = flags.f_contiguous and not flags.c_contiguous
     metadata = array_metadata(array.shape, array.dtype, is_fortran)
     payload_bytes = array.nbytes
     if payload_bytes == 0:
         return Encoded(metadata, 0, payload=b"")
-    if is_fortran or array.flags.c_contiguous:
+    if is_fortran or flags.c_contiguous:
         in_order = array.T if is_fortran else array
         return Encoded(metadata, payload_bytes, payload=in_order.reshape(-1).view(np.uint8))
     return Encoded(metadata, payload_bytes, write=lambda target: _gather(array, target))
@@ -61,15 +70,14 @@ def encode_scalar(scalar: np.generic) -> Encoded:
     array: Array = np.asarray(scalar)
     if type(array) is not np.ndarray or array.ndim != 0:
         raise UnsupportedType(f"a scalar of type {type_name(scalar)} has no exact encoding")
-    metadata = array_metadata((), array.dtype, False)
     # As a reader makes it: np.longlong for example has the dtype of np.int64, but is another type.
-    back = _take_scalar(array.astype(dtypes.parse(metadata["dtype"])))
+    back = _take_scalar(array.astype(dtypes.parse(dtypes.describe(array.dtype))))
     is_text = isinstance(scalar, (bytes, str))
     if type(back) is not type(scalar) or (is_text and back != scalar):
         raise UnsupportedType(
             f"the scalar {scalar!r} of type {type_name(scalar)} would come back as {back!r}"
         )
-    metadata["scalar"] = True
+    metadata = array_metadata((), array.dtype, is_scalar=True)
     return Encoded(metadata, array.nbytes, payload=array.tobytes())
 
 
@@ -78,7 +86,7 @@ def _take_scalar(array: Array) -> Any:
     return array.copy()[()] if array.dtype.kind == "V" else array[()]
 
 
-def decode(metadata: Metadata, received: Received) -> Any:
+def decode(metadata: Metadata, received: Received, _: int = 0) -> Any:
     """The array or scalar of a message of type ndarray.
 
     Raises:
@@ -88,26 +96,36 @@ def decode(metadata: Metadata, received: Received) -> Any:
     expected = _payload_bytes(shape, dtype)
     if expected != received.payload.nbytes:
         raise CorruptPayload(
-            f"an array of shape {shape} and dtype {dtype} needs {expected} bytes, the payload has"
-            f" {received.payload.nbytes}"
+            f"an array of shape {shorten(shape)} and dtype {shorten(dtype)} needs {expected} bytes,"
+            f" the payload has {received.payload.nbytes}"
         )
-    array: Array = np.ndarray(shape, dtype, received.payload, order="F" if is_fortran else "C")
+    try:
+        array: Array = np.ndarray(shape, dtype, received.payload, order="F" if is_fortran else "C")
+    except ValueError as error:
+        raise UnsupportedType(
+            f"this NumPy cannot make an array of shape {shorten(shape)}: {error}"
+        ) from None
     if array.dtype != dtype:
-        raise UnsupportedType(f"this NumPy cannot make an array of dtype {dtype!r}")
+        raise UnsupportedType(f"this NumPy cannot make an array of dtype {shorten(dtype)}")
     if is_scalar(metadata):
         return _take_scalar(array)
-    return array.copy(order="K") if received.copy else array
+    if not received.copy:
+        return array
+    # NumPy would visit each of any number of items that have no bytes.
+    return array.copy(order="K") if expected > 0 else np.empty_like(array)
 
 
-def layout_of(metadata: Metadata) -> tuple[tuple[int, ...], np.dtype[Any], bool]:
+def layout_of(metadata: Metadata) -> tuple[tuple[int, ...], AnyDtype, bool]:
     """Shape, dtype and whether the order is "F". Raises CorruptPayload."""
     dtype = dtypes.parse(metadata.get("dtype"))
     shape = dtypes.parse_shape(metadata.get("shape"))
     order = metadata.get("order", "C")
     if order not in ("C", "F"):
-        raise CorruptPayload(f"the order of an array must be 'C' or 'F', not {order!r}")
+        raise CorruptPayload(f"the order of an array must be 'C' or 'F', not {shorten(order)}")
     if is_scalar(metadata) and (shape != () or "order" in metadata):
-        raise CorruptPayload(f"a scalar has shape () and no order, not {shape} and {order!r}")
+        raise CorruptPayload(
+            f"a scalar has shape () and no order, not {shorten(shape)} and {order!r}"
+        )
     return shape, dtype, order == "F"
 
 
@@ -115,14 +133,14 @@ def is_scalar(metadata: Metadata) -> bool:
     """Whether the message is a NumPy scalar. Raises CorruptPayload."""
     scalar = metadata.get("scalar", False)
     if type(scalar) is not bool:
-        raise CorruptPayload(f"'scalar' must be true or false, not {scalar!r}")
+        raise CorruptPayload(f"'scalar' must be true or false, not {shorten(scalar)}")
     return scalar
 
 
-def _payload_bytes(shape: tuple[int, ...], dtype: np.dtype[Any]) -> int:
+def _payload_bytes(shape: tuple[int, ...], dtype: AnyDtype) -> int:
     without_zeros = math.prod(dimension for dimension in shape if dimension != 0)
     if without_zeros * dtype.itemsize > 2**63 - 1 or without_zeros > 2**63 - 1:
-        raise CorruptPayload(f"an array of shape {shape} is larger than 2**63-1 bytes")
+        raise CorruptPayload(f"an array of shape {shorten(shape)} is larger than 2**63-1 bytes")
     return math.prod(shape) * dtype.itemsize
 
 
@@ -132,7 +150,7 @@ def encode_dlpack(value: Any) -> Encoded:
         array = np.from_dlpack(value)
     except Exception as error:
         raise UnsupportedType(
-            f"{type_name(value)} cannot be shared with NumPy through DLPack ({error}); move it to"
-            " the CPU and detach it first"
+            f"{type_name(value)} cannot be shared with NumPy through DLPack ({error}); push a"
+            " detached copy on the CPU, of a dtype that NumPy has"
         ) from error
-    return encode_array(array)
+    return encode(array)

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import Any, cast
 
 import numpy as np
 
+from ipc0cp.encoding import integer, shorten
 from ipc0cp.errors import CorruptPayload, UnsupportedType
 
 # Types are built from values here, which NumPy's annotations cannot follow.
@@ -25,9 +27,9 @@ _SIZES = {
     "f": ("2", "4", "8", "16"),
     "c": ("8", "16", "32"),
 }
-_NUMBER = re.compile(r"([<>|])([biufc])([0-9]+)")
-_FLEXIBLE = re.compile(r"([<>|])([SUV])(0|[1-9][0-9]*)")
-_TIME = re.compile(r"[<>][Mm]8(?:\[(0|[1-9][0-9]*)?(?:Y|M|W|D|h|m|s|ms|us|ns|ps|fs|as)\])?")
+_NUMBER = re.compile(r"([<>|])([biufc])([0-9]{1,2})")
+_FLEXIBLE = re.compile(r"([<>|])([SUV])(0|[1-9][0-9]{0,9})")
+_TIME = re.compile(r"[<>][Mm]8(?:\[(0|[1-9][0-9]{0,9})?(?:Y|M|W|D|h|m|s|ms|us|ns|ps|fs|as)\])?")
 
 ML_DTYPES = frozenset(
     {
@@ -116,10 +118,11 @@ def _parse(description: object, levels: int) -> AnyDtype:
     if isinstance(description, str):
         return _parse_simple(description)
     if not isinstance(description, dict):
-        raise CorruptPayload(f"a dtype must be a string or an object, not {description!r}")
+        raise CorruptPayload(f"a dtype must be a string or an object, not {shorten(description)}")
     return _parse_structured(description, levels)
 
 
+@functools.lru_cache(maxsize=256)
 def _parse_simple(text: str) -> AnyDtype:
     if text in ML_DTYPES:
         return _parse_ml_dtype(text)
@@ -134,11 +137,11 @@ def _parse_simple(text: str) -> AnyDtype:
         time = _TIME.fullmatch(text)
         good = time is not None and int(time[1] or 1) <= MOST_ITEM_BYTES
     if not good:
-        raise CorruptPayload(f"unknown dtype {text[:80]!r}")
+        raise CorruptPayload(f"unknown dtype {shorten(text)}")
     try:
         return np.dtype(text)
     except TypeError as error:
-        raise UnsupportedType(f"this NumPy does not know dtype {text!r}: {error}") from None
+        raise UnsupportedType(f"this NumPy does not know dtype {shorten(text)}: {error}") from None
 
 
 def _parse_ml_dtype(name: str) -> AnyDtype:
@@ -154,28 +157,19 @@ def _parse_ml_dtype(name: str) -> AnyDtype:
     return cast(AnyDtype, _numpy.dtype(scalar_type))
 
 
-def integer(value: object, what: str, most: int = 2**63 - 1) -> int:
-    """`value` if it is a JSON integer within 0 .. `most`.
-
-    Raises:
-        CorruptPayload: naming `what`, the value and the limit.
-    """
-    if type(value) is not int or not 0 <= value <= most:
-        raise CorruptPayload(f"{what} must be an integer within 0 .. {most}, not {value!r}")
-    return value
-
-
 def parse_shape(value: object, least_dimensions: int = 0) -> tuple[int, ...]:
     """A shape from JSON. Raises CorruptPayload."""
     if type(value) is not list or not least_dimensions <= len(value) <= MOST_DIMENSIONS:
-        raise CorruptPayload(f"a shape must be at most {MOST_DIMENSIONS} integers, not {value!r}")
+        raise CorruptPayload(
+            f"a shape must be at most {MOST_DIMENSIONS} integers, not {shorten(value)}"
+        )
     return tuple(integer(dimension, "a dimension") for dimension in value)
 
 
 def _flag(description: dict[str, Any], key: str) -> bool:
     value = description.get(key, False)
     if type(value) is not bool:
-        raise CorruptPayload(f"{key!r} of a dtype must be true or false, not {value!r}")
+        raise CorruptPayload(f"{key!r} of a dtype must be true or false, not {shorten(value)}")
     return value
 
 
@@ -184,7 +178,7 @@ def _parse_structured(description: dict[str, Any], levels: int) -> AnyDtype:
         raise CorruptPayload(f"a structured dtype nests more than {MOST_LEVELS} levels")
     fields = description.get("fields")
     if type(fields) is not list:
-        raise CorruptPayload(f"a structured dtype needs a list of fields, not {fields!r}")
+        raise CorruptPayload(f"a structured dtype needs a list of fields, not {shorten(fields)}")
     item_bytes = integer(description.get("itemsize"), "itemsize", MOST_ITEM_BYTES)
     parsed = [_parse_field(field, item_bytes, levels) for field in fields]
     names = [name for name, _, _, _ in parsed]
@@ -208,23 +202,27 @@ def _parse_structured(description: dict[str, Any], levels: int) -> AnyDtype:
 
 def _refuse_duplicates(names: list[str]) -> None:
     if len(set(names)) != len(names):
-        raise CorruptPayload(f"a field name or title appears twice in {names!r}")
+        raise CorruptPayload(f"a field name or title appears twice in {shorten(names)}")
 
 
 def _parse_field(
     field: object, item_bytes: int, levels: int
 ) -> tuple[str, AnyDtype, int, str | None]:
     if not isinstance(field, dict) or type(field.get("name")) is not str:
-        raise CorruptPayload(f"a field of a dtype must be an object with a name, not {field!r}")
+        raise CorruptPayload(
+            f"a field of a dtype must be an object with a name, not {shorten(field)}"
+        )
     name = field["name"]
     title = field.get("title")
     if title is not None and type(title) is not str:
-        raise CorruptPayload(f"the title of field {name!r} must be a string, not {title!r}")
+        raise CorruptPayload(
+            f"the title of field {shorten(name)} must be a string, not {shorten(title)}"
+        )
     dtype = _parse_field_dtype(field.get("dtype"), levels - 1)
-    offset = integer(field.get("offset"), f"the offset of field {name!r}")
+    offset = integer(field.get("offset"), f"the offset of field {shorten(name)}")
     if offset + dtype.itemsize > item_bytes:
         raise CorruptPayload(
-            f"field {name!r} ends at byte {offset + dtype.itemsize} of an item of {item_bytes}"
+            f"field {shorten(name)} ends at {offset + dtype.itemsize}, its item at {item_bytes}"
         )
     return name, dtype, offset, title
 
@@ -240,8 +238,12 @@ def _parse_field_dtype(description: object, levels: int) -> AnyDtype:
     for dimension in shape:
         item_bytes *= dimension
     if item_bytes > MOST_ITEM_BYTES:
-        raise CorruptPayload(f"a subarray of {item_bytes} bytes is over {MOST_ITEM_BYTES}")
+        raise CorruptPayload(
+            f"a subarray of shape {shorten(shape)} has more than {MOST_ITEM_BYTES} bytes"
+        )
     try:
         return np.dtype((base, shape))
     except (TypeError, ValueError) as error:
-        raise CorruptPayload(f"NumPy refuses a subarray of shape {shape}: {error}") from None
+        raise CorruptPayload(
+            f"NumPy refuses a subarray of shape {shorten(shape)}: {error}"
+        ) from None

@@ -7,6 +7,9 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any, cast
 
+from ipc0cp import _core
+from ipc0cp.errors import CorruptPayload
+
 Metadata = dict[str, Any]
 
 
@@ -14,11 +17,12 @@ Metadata = dict[str, Any]
 class Encoded:
     """The plan of one message: what it says about itself, and how its bytes get written.
 
-    `payload` is an object with a C-contiguous buffer that is the payload as it is, or None; then
-    `write` fills a writable memoryview of exactly `payload_bytes` bytes.
+    `metadata` is the text of a JSON object. `payload` is an object with a C-contiguous buffer that
+    is the payload as it is, or None; then `write` fills a writable memoryview of exactly
+    `payload_bytes` bytes.
     """
 
-    metadata: Metadata | bytes
+    metadata: bytes
     payload_bytes: int
     payload: Any = None
     write: Callable[[memoryview], None] | None = None
@@ -28,7 +32,7 @@ class Encoded:
         if self.write is not None:
             self.write(target)
         elif self.payload_bytes > 0:
-            target[:] = memoryview(self.payload).cast("B")
+            _core.copy_into(target, self.payload)
 
 
 @dataclasses.dataclass(slots=True)
@@ -49,3 +53,20 @@ def type_name(value: object) -> str:
     kind = type(value)
     is_builtin = kind.__module__ == "builtins"
     return kind.__qualname__ if is_builtin else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def shorten(value: object) -> str:
+    """`value` for an error message, at most 80 characters of it."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def integer(value: object, what: str, most: int = 2**63 - 1) -> int:
+    """`value` if it is a JSON integer within 0 .. `most`.
+
+    Raises:
+        CorruptPayload: naming `what`, the value and the limit.
+    """
+    if type(value) is not int or not 0 <= value <= most:
+        raise CorruptPayload(f"{what} must be an integer within 0 .. {most}, not {shorten(value)}")
+    return value

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, Protocol, TypeVar
 
 from ipc0cp import flatbuffer_layout as layouts
+from ipc0cp import strict_json
 from ipc0cp.encoding import Encoded, Metadata, Received, type_name
 from ipc0cp.errors import CorruptPayload, InvalidArgument, UnsupportedType
 
@@ -132,12 +134,17 @@ def encode(value: Any) -> Encoded:
                 "this flatbuffers.Builder is not finished: call Finish(root) first"
             )
         value = FlatBuffer(value)
+    return Encoded(_write_layout(value._layout), len(value), payload=value.buffer)
+
+
+@functools.lru_cache(maxsize=64)
+def _write_layout(layout: layouts.Layout) -> bytes:
     metadata: Metadata = {"type": "flatbuffer", "version": "1.0"}
-    if value.identifier is not None:
-        metadata["identifier"] = value.identifier.decode("ascii")
-    if value.size_prefixed:
+    if layout.identifier is not None:
+        metadata["identifier"] = layout.identifier.decode("ascii")
+    if layout.size_prefixed:
         metadata["size_prefixed"] = True
-    return Encoded(metadata, len(value), payload=value.buffer)
+    return strict_json.dumps(metadata)
 
 
 def decode(metadata: Metadata, received: Received) -> FlatBuffer:

@@ -1,59 +1,129 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pillow images, see section 7 of docs/object_format.md. Imported with Pillow only."""
+"""Pillow images as raw pixels, see section 7 of docs/object_format.md. Imported with Pillow only.
+
+Pillow keeps pixels in cells of 1, 2 or 4 bytes, RGB for example in 4. They travel as they are:
+
+- A push maps the block of the ring as an image of equal cells and pastes into it. That is one copy
+  of rows, without the GIL, whatever blocks of memory the image consists of.
+- A pop maps the message through the Arrow C data interface (Pillow 11.2.1 and later): no copy.
+  Older Pillow maps only some modes; the others are pasted out of a mapped image of equal cells.
+
+Pixels packed more tightly than Pillow's cells, as C++ may send them, are unpacked in one pass.
+"""
 
 from __future__ import annotations
 
-import io
-from typing import Any
+import dataclasses
+from collections.abc import Callable
+from typing import Any, NoReturn, cast
 
 from PIL import Image
 
-from ipc0cp import dtypes
-from ipc0cp.encoding import Encoded, Metadata, Received, type_name
+from ipc0cp import _core
+from ipc0cp.encoding import Encoded, Metadata, Received, integer, shorten, type_name
 from ipc0cp.errors import CorruptPayload, UnsupportedType
+from ipc0cp.metadata import metadata_text
 
 LARGEST_SIDE = 2**31 - 1
-_BYTES_PER_PIXEL = {
-    **dict.fromkeys(("L", "P"), 1),
-    **dict.fromkeys(("LA", "La", "PA", "I;16", "I;16L", "I;16N", "I;16B"), 2),
-    **dict.fromkeys(("RGB", "YCbCr", "LAB", "HSV"), 3),
-    **dict.fromkeys(("RGBA", "RGBa", "RGBX", "CMYK", "I", "F"), 4),
+MOST_PALETTE_BYTES = 1024
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Mode:
+    """How one of Pillow's modes is laid out; see the table of section 7."""
+
+    packed_bytes: int  #: Per pixel; 0: one bit.
+    cell_bytes: int  #: Per pixel, as Pillow keeps it.
+    arrow_format: str  #: What Arrow calls a cell: bands in 4 bytes are one uint32.
+
+
+MODES = {
+    "1": Mode(0, 1, "C"),
+    **dict.fromkeys(("L", "P"), Mode(1, 1, "C")),
+    **dict.fromkeys(("LA", "La", "PA"), Mode(2, 4, "I")),
+    **dict.fromkeys(("RGB", "YCbCr", "LAB", "HSV"), Mode(3, 4, "I")),
+    **dict.fromkeys(("RGBA", "RGBa", "RGBX", "CMYK"), Mode(4, 4, "I")),
+    **dict.fromkeys(("I;16", "I;16L", "I;16N", "I;16B"), Mode(2, 2, "s")),
+    "I": Mode(4, 4, "i"),
+    "F": Mode(4, 4, "f"),
 }
-_FOUR_OF_THREE = ("RGB", "YCbCr", "LAB", "HSV")
-_FOUR_OF_TWO = ("LA", "La", "PA")
 _PALETTE_ENTRY_BYTES = {"RGB": 3, "RGBA": 4}
+# What `Image.frombuffer` maps in any Pillow: for each size of a cell one mode to see it by, and all
+# modes it makes an image of at once.
+_MAPPED_AS = {1: "L", 2: "I;16", 4: "RGBX"}
+_MAPPED_MODES = frozenset({"L", "P", "RGBX", "RGBA", "CMYK", "I;16", "I;16L", "I;16B"})
 
 
-def encode(image: Any) -> Encoded:
-    """Plans a Pillow image: pixels, then the palette."""
+def encode(image: Any, _: int = 0) -> Encoded:
+    """Plans an image of exactly the type PIL.Image.Image: pixels, then the palette."""
     if not isinstance(image, Image.Image):
         raise UnsupportedType(f"{type_name(image)} is not a type that can be pushed")
     if type(image) is not Image.Image:
         raise UnsupportedType(
             f"{type_name(image)} is not supported, as it would come back as PIL.Image.Image; push"
-            " image.copy()"
+            " image.copy(), or ipc0cp.ImageData(image)"
         )
-    if image.mode != "1" and image.mode not in _BYTES_PER_PIXEL:
-        raise UnsupportedType(f"images of mode {image.mode!r} are not supported")
+    return encode_any(image)
+
+
+def encode_any(image: Image.Image) -> Encoded:
+    """Plans an image; one of a subclass comes back as PIL.Image.Image."""
+    mode = MODES.get(image.mode)
+    if mode is None:
+        raise UnsupportedType(
+            f"images of mode {image.mode!r} are not supported; convert it to one of"
+            f" {', '.join(MODES)}"
+        )
+    load(image)
+    width, height = image.size
     metadata: Metadata = {"type": "image", "version": "1.0", "encoding": "raw"}
     metadata["mode"] = image.mode
-    metadata["size"] = list(image.size)
-    pixels = image.tobytes() if image.width and image.height else b""
-    palette = _palette_of(image, metadata)
+    metadata["size"] = [width, height]
+    if mode.cell_bytes != mode.packed_bytes and width and height:
+        metadata["pixel_bytes"] = mode.cell_bytes
+    palette = _describe_palette(image, metadata)
     if "transparency" in image.info:
         metadata["transparency"] = _describe_transparency(image.info["transparency"])
-    return Encoded(metadata, len(pixels) + len(palette), payload=pixels + palette)
+    text = metadata_text(metadata)
+    pixel_bytes = width * height * mode.cell_bytes
+    if pixel_bytes == 0:
+        return Encoded(text, len(palette), payload=palette)
+    write = _writer(image, mode.cell_bytes, pixel_bytes, palette)
+    return Encoded(text, pixel_bytes + len(palette), write=write)
 
 
-def _palette_of(image: Image.Image, metadata: Metadata) -> bytes:
-    if image.palette is None or image.mode not in ("P", "PA"):
+def load(image: Image.Image) -> None:
+    """Reads the pixels of a lazy image. Raises UnsupportedType if that fails."""
+    try:
+        image.load()
+    except Exception as error:  # Plugins raise what they like.
+        raise UnsupportedType(f"this {type_name(image)} has no pixels to push: {error}") from error
+
+
+def _writer(
+    image: Image.Image, cell_bytes: int, pixel_bytes: int, palette: bytes
+) -> Callable[[memoryview], None]:
+    pixels, size, mapped_as = image.im, image.size, _MAPPED_AS[cell_bytes]
+
+    def write(target: memoryview) -> None:
+        row_target: Any = target[:pixel_bytes]
+        mapped = Image.frombuffer(mapped_as, size, row_target, "raw", mapped_as, 0, 1)
+        # The core's own paste compares sizes of cells, not modes, and so copies them as they are.
+        mapped.im.paste(pixels, (0, 0, *size))
+        target[pixel_bytes:] = palette
+
+    return write
+
+
+def _describe_palette(image: Image.Image, metadata: Metadata) -> bytes:
+    """The palette that Pillow draws with; none at all if it has no entries."""
+    if image.mode not in ("P", "PA"):
         return b""
-    mode = image.palette.mode
+    mode = image.im.getpalettemode()
     if mode not in _PALETTE_ENTRY_BYTES:
-        raise UnsupportedType(f"a palette of mode {mode!r} is not supported")
-    data = image.im.getpalette(mode, mode) if image.palette.rawmode else None
-    palette = bytes(image.palette.palette) if data is None else bytes(data)
-    if palette:
+        raise UnsupportedType(f"a palette of mode {mode!r} is not supported, only RGB and RGBA")
+    palette: bytes = image.im.getpalette(mode, mode)
+    if palette or mode != "RGB":
         metadata["palette"] = {"mode": mode, "bytes": len(palette)}
     return palette
 
@@ -65,85 +135,134 @@ def _describe_transparency(value: Any) -> Any:
         return {"table": value.hex()}
     if type(value) is tuple and all(type(item) is int for item in value):
         return list(value)
-    raise UnsupportedType(f"a transparency of {type_name(value)} is not supported")
+    raise UnsupportedType(
+        f"a transparency of {type_name(value)} is not supported, only int, bytes and tuple of int"
+    )
 
 
-def decode(metadata: Metadata, received: Received) -> Image.Image:
-    """The image of a message of type image; owns its memory.
+def decode(metadata: Metadata, received: Received, _: int = 0) -> Image.Image:
+    """The image of a message of type image: a read-only view where its pixels lie in cells.
+
+    Pillow copies such an image before it changes it. Images that had to be unpacked are marked
+    read-only too, so that nobody depends on which it was; with `received.copy` they are writable.
 
     Raises:
         CorruptPayload: if metadata and payload do not fit together.
+        UnsupportedType: if this Pillow cannot hold it.
     """
     encoding = metadata.get("encoding")
     if encoding in ("png", "jpeg"):
-        return _decode_file(metadata, received, encoding)
+        from ipc0cp import image_files
+
+        file_image = image_files.decode(metadata, received, encoding)
+        return file_image if received.copy else _protect(file_image)
     if encoding != "raw":
-        raise CorruptPayload(f"unknown image encoding {encoding!r}")
-    mode, size = metadata.get("mode"), metadata.get("size")
-    if type(mode) is not str or (mode != "1" and mode not in _BYTES_PER_PIXEL):
-        raise CorruptPayload(f"unknown image mode {mode!r}")
-    if type(size) is not list or len(size) != 2:
-        raise CorruptPayload(f"the size of an image must be [width, height], not {size!r}")
-    width, height = (dtypes.integer(side, "a side", LARGEST_SIDE) for side in size)
-    row_bytes, raw_mode = _row_layout(mode, width, metadata)
-    pixel_end = row_bytes * height
-    palette = _palette_plan(metadata)
-    palette_bytes = 0 if palette is None else palette[1]
-    if pixel_end + palette_bytes != received.payload.nbytes:
+        raise CorruptPayload(f"unknown image encoding {shorten(encoding)}")
+    mode, size = mode_and_size_of(metadata)
+    pixel_bytes = _bytes_per_pixel(mode, metadata)
+    row_bytes = pixel_bytes * size[0] if pixel_bytes else -(-size[0] // 8)
+    pixel_end = row_bytes * size[1]
+    palette = _palette_plan(mode, metadata)
+    expected = pixel_end + (0 if palette is None else palette[1])
+    if expected != received.payload.nbytes:
         raise CorruptPayload(
-            f"an image of {width} x {height} pixels of mode {mode} needs"
-            f" {pixel_end + palette_bytes} bytes, the payload has {received.payload.nbytes}"
+            f"an image of {size[0]} x {size[1]} pixels of mode {mode} needs {expected} bytes, the"
+            f" payload has {received.payload.nbytes}"
         )
-    image = Image.new(mode, (width, height))
-    if pixel_end > 0:
-        image.frombytes(bytes(received.payload[:pixel_end]), "raw", raw_mode)
+    transparency = _parse_transparency(metadata) if "transparency" in metadata else None
+    try:
+        image, is_view = _make_image(mode, size, pixel_bytes, received.payload[:pixel_end])
+    except (ValueError, MemoryError) as error:
+        raise UnsupportedType(
+            f"this Pillow cannot hold {size[0]} x {size[1]} pixels of mode {mode}: {error}"
+        ) from None
     if palette is not None:
         image.putpalette(bytes(received.payload[pixel_end:]), palette[0])
-    if "transparency" in metadata:
-        image.info["transparency"] = _parse_transparency(metadata["transparency"])
+        image.load()
+    if transparency is not None:
+        image.info["transparency"] = transparency
+    if not received.copy:
+        return _protect(image)
+    return image.copy() if is_view else image
+
+
+def mode_and_size_of(metadata: Metadata) -> tuple[str, tuple[int, int]]:
+    """Mode and size of any image message. Raises CorruptPayload."""
+    mode, size = metadata.get("mode"), metadata.get("size")
+    if type(mode) is not str or mode not in MODES:
+        raise CorruptPayload(f"unknown image mode {shorten(mode)}")
+    if type(size) is not list or len(size) != 2:
+        raise CorruptPayload(f"the size of an image must be [width, height], not {shorten(size)}")
+    width, height = (integer(side, "a side of an image", LARGEST_SIDE) for side in size)
+    return mode, (width, height)
+
+
+def _make_image(
+    mode: str, size: tuple[int, int], pixel_bytes: int, pixels: memoryview
+) -> tuple[Image.Image, bool]:
+    """An image, and whether it is a view of `pixels`."""
+    if pixels.nbytes == 0:
+        return Image.new(mode, size), False
+    layout = MODES[mode]
+    if pixel_bytes != layout.cell_bytes:
+        image = Image.new(mode, size, None)
+        image.frombytes(cast(Any, pixels), "raw", mode)
+        return image, False
+    if hasattr(Image, "fromarrow"):
+        exported: Any = _core.ArrowBytes(pixels, layout.arrow_format, layout.cell_bytes)
+        return Image.fromarrow(exported, mode, size), True
+    mapped_as = mode if mode in _MAPPED_MODES else _MAPPED_AS[layout.cell_bytes]
+    mapped = Image.frombuffer(mapped_as, size, cast(Any, pixels), "raw", mapped_as, 0, 1)
+    if mapped_as == mode:
+        return mapped, True
+    image = Image.new(mode, size, None)
+    image.im.paste(mapped.im, (0, 0, *size))
+    return image, False
+
+
+def _protect(image: Image.Image) -> Image.Image:
+    """Marks an image as read-only: Pillow then copies the pixels before it changes them."""
+    image.readonly = 1
+    # The one method that writes into the pixels of a read-only image without asking.
+    cast(Any, image).frombytes = _refuse_frombytes
     return image
 
 
-def _decode_file(metadata: Metadata, received: Received, encoding: str) -> Image.Image:
-    try:
-        with Image.open(io.BytesIO(received.payload), formats=[encoding]) as file:
-            image = file.copy()
-    except (OSError, SyntaxError, ValueError) as error:
-        raise CorruptPayload(f"a {encoding} image cannot be read: {error}") from None
-    if metadata.get("mode") != image.mode or metadata.get("size") != list(image.size):
-        raise CorruptPayload(
-            f"a {encoding} image is {image.mode} {image.size}, its metadata says"
-            f" {metadata.get('mode')!r} {metadata.get('size')!r}"
-        )
-    return image
+def _refuse_frombytes(*_: object, **__: object) -> NoReturn:
+    raise ValueError("this image is a read-only view of a message; call frombytes on its copy()")
 
 
-def _row_layout(mode: str, width: int, metadata: Metadata) -> tuple[int, str]:
-    """Bytes per row and Pillow's name of the raw layout."""
-    table = _BYTES_PER_PIXEL.get(mode)
-    pixel_bytes = metadata.get("pixel_bytes", table)
-    if pixel_bytes == table and type(pixel_bytes) is type(table):
-        return (-(-width // 8), "1") if table is None else (width * table, mode)
-    if mode == "1" and type(pixel_bytes) is int and pixel_bytes == 1:
-        return width, "1;8"
-    if mode in _FOUR_OF_THREE and type(pixel_bytes) is int and pixel_bytes == 4:
-        return width * 4, "RGBX" if mode == "RGB" else f"{mode}X"
-    raise CorruptPayload(f"pixel_bytes {pixel_bytes!r} does not fit mode {mode}")
+def _bytes_per_pixel(mode: str, metadata: Metadata) -> int:
+    """What one pixel takes in the payload; 0: one bit."""
+    layout = MODES[mode]
+    if "pixel_bytes" not in metadata:
+        return layout.packed_bytes
+    pixel_bytes = metadata["pixel_bytes"]
+    if type(pixel_bytes) is not int or pixel_bytes not in (layout.packed_bytes, layout.cell_bytes):
+        raise CorruptPayload(f"pixel_bytes {shorten(pixel_bytes)} does not fit mode {mode}")
+    if pixel_bytes == 0:
+        raise CorruptPayload("pixel_bytes of mode 1 is 1 or absent, not 0")
+    return pixel_bytes
 
 
-def _palette_plan(metadata: Metadata) -> tuple[str, int] | None:
-    palette = metadata.get("palette")
-    if palette is None:
+def _palette_plan(mode: str, metadata: Metadata) -> tuple[str, int] | None:
+    """Mode and bytes of the palette, or None."""
+    if "palette" not in metadata:
         return None
-    if type(palette) is not dict or palette.get("mode") not in _PALETTE_ENTRY_BYTES:
-        raise CorruptPayload(f"a palette needs mode RGB or RGBA and bytes, not {palette!r}")
-    size = dtypes.integer(palette.get("bytes"), "the bytes of a palette", 1024)
-    if size % _PALETTE_ENTRY_BYTES[palette["mode"]]:
+    if mode not in ("P", "PA"):
+        raise CorruptPayload(f"an image of mode {mode} has no palette")
+    palette = metadata["palette"]
+    palette_mode = palette.get("mode") if type(palette) is dict else None
+    if type(palette_mode) is not str or palette_mode not in _PALETTE_ENTRY_BYTES:
+        raise CorruptPayload(f"a palette needs mode RGB or RGBA and bytes, not {shorten(palette)}")
+    size = integer(palette.get("bytes"), "the bytes of a palette", MOST_PALETTE_BYTES)
+    if size % _PALETTE_ENTRY_BYTES[palette_mode]:
         raise CorruptPayload(f"a palette of {size} bytes has broken entries")
-    return palette["mode"], size
+    return palette_mode, size
 
 
-def _parse_transparency(value: Any) -> Any:
+def _parse_transparency(metadata: Metadata) -> Any:
+    value = metadata["transparency"]
     if type(value) is int:
         return value
     if type(value) is list and all(type(item) is int for item in value):
@@ -152,5 +271,5 @@ def _parse_transparency(value: Any) -> Any:
         try:
             return bytes.fromhex(value["table"])
         except ValueError:
-            raise CorruptPayload("the table of a transparency is not hexadecimal") from None
-    raise CorruptPayload(f"unknown transparency {value!r}")
+            pass
+    raise CorruptPayload(f"unknown transparency {shorten(value)}")

@@ -18,7 +18,6 @@ into an empty one with memory of its own.
 
 from __future__ import annotations
 
-import functools
 import math
 import sys
 from collections.abc import Iterable
@@ -29,7 +28,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from ipc0cp import _core, arguments, arrays, codec
+from ipc0cp import _core, arguments, arrays
 from ipc0cp.encoding import view_of
 from ipc0cp.errors import InvalidArgument, MessageTooLarge
 
@@ -222,11 +221,6 @@ class Loan:
         return f"<ipc0cp.Loan shape={self._array.shape} dtype={self._array.dtype}>"
 
 
-@functools.lru_cache(maxsize=64)
-def _known_metadata(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bytes:
-    return codec.metadata_text(arrays.array_metadata(shape, dtype, False))
-
-
 def make_loan(
     handle: _core.ProducerHandle,
     shape: int | Iterable[int],
@@ -236,10 +230,7 @@ def make_loan(
     """See `SharedRingBufferProducer.loan`."""
     dimensions = arguments.shape(shape)
     data_type = np.dtype(dtype)
-    # The names of a structured dtype can be changed in place, and metadata is not compared.
-    can_be_known = data_type.names is None and data_type.metadata is None
-    describe = _known_metadata if can_be_known else _known_metadata.__wrapped__
-    metadata = describe(dimensions, data_type)
+    metadata = arrays.array_metadata(dimensions, data_type)
     payload_bytes = math.prod(dimensions) * data_type.itemsize
     if payload_bytes > _core.MAX_TOTAL_DATA_BYTES:
         raise MessageTooLarge(

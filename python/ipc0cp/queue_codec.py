@@ -15,6 +15,7 @@ from typing import Any
 from ipc0cp import codec, containers, strict_json
 from ipc0cp.encoding import Encoded, Metadata, Received, type_name
 from ipc0cp.errors import CorruptPayload, UnsupportedType
+from ipc0cp.metadata import BYTES_METADATA, JSON_METADATA, tag_and_version
 from ipc0cp.objects import SerializableObject
 from ipc0cp.type_registry import TypeRegistry
 
@@ -26,10 +27,7 @@ _CONTAINERS = frozenset({list, dict, tuple})
 _LEAVES = frozenset({int, float, bool, str, bytes, bytearray, memoryview, type(None)})
 #: An object whose only key is this one is a mark: it stands for what its value says.
 _MARK = ""
-_JSON_METADATA: Metadata = {"type": "json", "version": "1.0"}
-_BYTES_METADATA: Metadata = {"type": "bytes", "version": "1.0"}
 _NONE_METADATA = b'{"type":"python","version":"1.0","value":null}'
-_PYTHON_JSON_METADATA = b'{"type":"python","version":"1.0","value":{"type":"json","version":"1.0"}}'
 #: Smaller buffers cost less inside the pickled stream than as records of their own.
 LEAST_OUT_OF_BAND_BYTES = 1024
 
@@ -58,7 +56,7 @@ def decode(metadata: Metadata, received: Received, may_pickle: bool) -> Any:
         CorruptPayload: if metadata or payload break a rule of the format.
         Exception: whatever unpickling raises.
     """
-    tag, version = codec.tag_and_version(metadata)
+    tag, version = tag_and_version(metadata)
     is_known = version.partition(".")[0] == "1" and (tag == "python" or may_pickle)
     if not is_known:
         return codec.decode(metadata, received)
@@ -85,14 +83,11 @@ def _encode_as_it_is(obj: Any) -> Encoded:
     try:
         return _encode_unmarked(obj, containers.MOST_LEVELS)
     except _MarksNeededError:
-        return _wrap("python", codec.encode(_mark(obj, containers.MOST_LEVELS)))
+        return _wrap(b"python", codec.encode(_mark(obj, containers.MOST_LEVELS)))
 
 
-def _wrap(tag: str, encoded: Encoded) -> Encoded:
-    if tag == "python" and encoded.metadata == _JSON_METADATA:
-        encoded.metadata = _PYTHON_JSON_METADATA  # By far the most frequent, so not made each time.
-    else:
-        encoded.metadata = {"type": tag, "version": "1.0", "value": encoded.metadata}
+def _wrap(tag: bytes, encoded: Encoded) -> Encoded:
+    encoded.metadata = b'{"type":"%b","version":"1.0","value":%b}' % (tag, encoded.metadata)
     return encoded
 
 
@@ -110,12 +105,12 @@ def _encode_unmarked(obj: Any, levels: int) -> Encoded:
 
 def _encode_dict(obj: dict[Any, Any], levels: int) -> Encoded:
     try:
-        data = strict_json.dumps(obj)
+        data = strict_json.write(obj) if strict_json.is_json(obj) else None
     except strict_json.NotJsonError as error:
-        if error.is_other_type:
-            return containers.encode_map(obj, levels, _encode_unmarked)
-        raise UnsupportedType(f"a dict cannot be encoded: {error}") from None
-    return Encoded(_JSON_METADATA, len(data), payload=data)
+        raise UnsupportedType(f"dict cannot be encoded: {error}") from None
+    if data is None:
+        return containers.encode_map(obj, levels, _encode_unmarked)
+    return Encoded(JSON_METADATA, len(data), payload=data)
 
 
 def _mark(value: Any, levels: int) -> Any:
@@ -182,7 +177,7 @@ def _keeps_its_type(obj: Any) -> bool:
 def _is_known(kind: type) -> bool:
     return (
         kind in _LEAVES
-        or kind.__module__.partition(".")[0] in ("numpy", "PIL")
+        or kind.__module__.partition(".")[0] in ("numpy", "PIL", "flatbuffers")
         or _REGISTRY.serializer_for(kind) is not None
         or issubclass(kind, SerializableObject)
     )
@@ -205,17 +200,21 @@ def _encode_pickle(obj: Any) -> Encoded:
     # The pickler of multiprocessing knows what libraries have registered there.
     pickler: Any = ForkingPickler
     pickler(stream, 5, True, keep_in_band).dump(obj)
+    if not buffers:
+        return _wrap(b"pickle", _plan_bytes(stream.getbuffer(), 0))
     parts = [stream.getbuffer(), *buffers]
-    return _wrap("pickle", containers.encode_list(parts, containers.MOST_LEVELS, _plan_bytes))
+    return _wrap(b"pickle", containers.encode_list(parts, containers.MOST_LEVELS, _plan_bytes))
 
 
 def _plan_bytes(part: memoryview, _: int) -> Encoded:
-    return Encoded(_BYTES_METADATA, part.nbytes, payload=part)
+    return Encoded(BYTES_METADATA, part.nbytes, payload=part)
 
 
 def _decode_pickle(metadata: Metadata, received: Received) -> Any:
+    if metadata.get("type") == "bytes":
+        return pickle.loads(received.payload)
     if metadata.get("type") != "list":
-        raise CorruptPayload(f"a pickle message holds a list, not {metadata.get('type')!r}")
+        raise CorruptPayload(f"a pickle message holds no {metadata.get('type')!r}")
     parts = containers.decode_list(metadata, received, containers.MOST_LEVELS, _take_bytes)
     if not parts or any(type(part) is not memoryview for part in parts):
         raise CorruptPayload("a pickle message holds its stream and its buffers, all as bytes")

@@ -14,8 +14,9 @@ import os
 import threading
 from typing import Any
 
-from ipc0cp import _core, codec, errors, queue_codec
+from ipc0cp import _core, errors, queue_codec
 from ipc0cp.encoding import Encoded, Received, view_of
+from ipc0cp.metadata import parse_metadata
 from ipc0cp.ring_buffer import SharedRingBufferConsumer, SharedRingBufferProducer
 
 #: Seconds that attaching waits for a ring whose lock is held by a process that is stopped.
@@ -76,7 +77,7 @@ class QueueConsumer(SharedRingBufferConsumer):
         return self._decode(popped, copy) if type(popped) is _core.Block else popped
 
     def _decode(self, block: _core.Block, copy: bool) -> Any:
-        metadata = codec.parse_metadata(block.metadata)
+        metadata = parse_metadata(block.metadata)
         if metadata.get("type") in queue_codec.TAGS:
             return queue_codec.decode(metadata, Received(view_of(block), copy), self._may_pickle)
         return super()._decode(block, copy)

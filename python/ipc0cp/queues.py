@@ -110,7 +110,14 @@ class Queue(Generic[_Item]):
             raise errors.BufferFull(self._describe_full())
 
     def put_nowait(self, obj: _Item) -> None:
-        """``put(obj, block=False)``; `obj` as there."""
+        """``put(obj, block=False)``: at once or not at all.
+
+        Args:
+            obj: as for `put`.
+
+        Raises:
+            What `put` raises.
+        """
         self.put(obj, False)
 
     def get(self, block: bool = True, timeout: float | None = None, *, copy: bool = True) -> _Item:
@@ -138,7 +145,14 @@ class Queue(Generic[_Item]):
         return item
 
     def get_nowait(self, *, copy: bool = True) -> _Item:
-        """``get(block=False)``; `copy` as there."""
+        """``get(block=False)``: at once or not at all.
+
+        Args:
+            copy: as for `get`.
+
+        Raises:
+            What `get` raises.
+        """
         return self.get(False, copy=copy)
 
     def qsize(self) -> int:

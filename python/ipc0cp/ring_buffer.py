@@ -197,7 +197,7 @@ class SharedRingBufferProducer(_Handle):
         if encoded.write is not None:
             return self._push_written(encoded, metadata, timeout)
         pushed = self._handle.push_raw(metadata, encoded.payload, timeout)
-        if _is_numpy_array(obj):
+        if _is_numpy_array(obj) and codec.is_plain_type(type(obj)):
             self._remember(obj, metadata)
         return pushed
 
@@ -352,8 +352,7 @@ class SharedRingBufferConsumer(_Handle):
         text = block.metadata
         metadata = codec.parse_metadata(text)
         obj = codec.decode(metadata, Received(view_of(block), copy))
-        is_array = metadata["type"] == "ndarray" and type(metadata["dtype"]) is str
-        if is_array and not metadata.get("scalar"):
+        if codec.is_plain_array(metadata):
             is_fortran = metadata.get("order") == "F"
             self._handle.remember(text, obj.dtype, obj.shape, is_fortran, len(block))
         return obj

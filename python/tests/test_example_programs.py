@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,7 @@ OUTPUTS = {
     "opencv": ["200 x 100 at 100, 50"],
     "torch_loader": ["64 samples, the images add up to 2016"],
 }
+POINT_CLOUD = [f"100000 points around 49.5 4.5 {height}" for height in (0.0, 0.5, 1.0)]
 WORKER_POOL = ["40 results, the sums add up to 10660"]
 # What an example needs beyond the package, in Python.
 NEEDS = {"opencv": "cv2", "torch_loader": "torch"}
@@ -77,7 +79,7 @@ def test_the_table_names_every_example():
     in_cpp = {path.stem for path in (EXAMPLES / "cpp").glob("*.cpp")}
     table = (EXAMPLES / "README.md").read_text(encoding="utf-8")
     listed = set(re.findall(r"^\| `(\w+)` \|", table, flags=re.MULTILINE))
-    assert in_python == in_cpp == listed == {*OUTPUTS, "worker_pool"}
+    assert in_python == in_cpp == listed == {*OUTPUTS, "point_cloud", "worker_pool"}
 
 
 @pytest.mark.parametrize("consumer_language", ["python", "cpp"])
@@ -100,6 +102,46 @@ def test_worker_pool(boss_language, worker_language, ring_name):
         for language in (worker_language, "cpp")
     ]
     assert output_of(boss, *workers) == WORKER_POOL
+
+
+@pytest.mark.parametrize("languages", [*product(["python", "cpp"], repeat=3)], ids="-".join)
+def test_point_cloud(languages, ring_name):
+    producer, lifter, consumer = (
+        [*command("point_cloud", language), part, ring_name]
+        for language, part in zip(languages, ("produce", "lift", "consume"), strict=True)
+    )
+    assert output_of(consumer, lifter, producer) == POINT_CLOUD
+
+
+def test_points_of_a_point_cloud_stay_where_they_are(ring_name):
+    program = f"""
+import os, sys
+sys.path.append({str(EXAMPLES / "python")!r})
+from point_cloud import RING_BYTES, POINTS, PointCloud
+from ipc0cp import SharedRingBufferConsumer, SharedRingBufferProducer
+
+def is_mapping_of(inode, address):
+    # By inode: the handle that made the ring mapped it before it had a name.
+    with open("/proc/self/maps") as maps:
+        lines = [line.split() for line in maps]
+    ranges = [line[0].split("-") for line in lines if line[4] == inode]
+    return any(int(low, 16) <= address < int(high, 16) for low, high in ranges)
+
+with SharedRingBufferConsumer(sys.argv[1], RING_BYTES) as consumer:
+    inode = str(os.stat("/dev/shm/ipc0cp." + sys.argv[1]).st_ino)
+    with SharedRingBufferProducer(sys.argv[1], RING_BYTES) as producer:
+        producer.push(PointCloud.empty(1.5, POINTS))
+    cloud = consumer.pop()
+points = cloud.points
+del cloud
+first = points.__array_interface__["data"][0]
+last = first + points.nbytes - 1
+print(is_mapping_of(inode, first), is_mapping_of(inode, last), points.flags.writeable)
+"""
+    finished = subprocess.run(
+        [sys.executable, "-c", program, ring_name], capture_output=True, text=True, timeout=SECONDS
+    )
+    assert finished.stdout == "True True False\n", finished.stderr
 
 
 def output_of(*commands: list[str]) -> list[str]:

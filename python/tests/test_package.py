@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The package as users meet it: import, help, logging, registry, types."""
+"""The package as users meet it: import, help, logging."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from helpers import MIB, new_name, run_python, same
 
 import ipc0cp
-from ipc0cp import _core, type_registry
+from ipc0cp import _core
 
 
 def test_import_is_lazy():
@@ -140,122 +140,6 @@ def test_enable_logging_writes_each_line_once():
     lines = [line for line in result.stderr.splitlines() if "discard" in line]
     assert len(lines) == 1, result.stderr
     assert "ipc0cp" in lines[0]
-
-
-class Point:
-    def __init__(self, x: float) -> None:
-        self.x = x
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Point) and other.x == self.x
-
-    __hash__ = None
-
-
-@pytest.fixture
-def registered_name():
-    name = f"type-{new_name()}"
-    yield name
-    type_registry.TypeRegistry.instance().unregister_type(name)
-    type_registry.TypeRegistry.instance().unregister_type(name, "1.0")
-    type_registry.TypeRegistry.instance()._encoders.pop(Point, None)
-    _core.set_builtins_replaced(False)
-
-
-def test_registered_types(ring, registered_name):
-    seen = []
-
-    def deserialize(metadata, payload):
-        seen.append((metadata, type(payload)))
-        return Point(float(payload))
-
-    type_registry.register_type(
-        registered_name,
-        deserialize,
-        python_type=Point,
-        serialize=lambda p: ({"type": registered_name, "n": [1]}, str(p.x).encode()),
-    )
-    producer, consumer = ring
-    producer.push(Point(1.5))
-    assert consumer.pop() == Point(1.5)
-    assert seen == [({"type": registered_name, "n": "[1]"}, bytes)]
-    producer.push([Point(2.5), 1, {"p": Point(3.5)}])
-    assert consumer.pop() == [Point(2.5), 1, {"p": Point(3.5)}]
-
-
-def test_versions_of_a_registered_type(ring, registered_name):
-    type_registry.register_type(registered_name, lambda *_: "any")
-    type_registry.register_type(registered_name, lambda *_: "exact", "1.0")
-    producer, consumer = ring
-    for version, expected in (("1.0", "exact"), ("1.1", "any"), ("2.0", "any")):
-        producer.push_raw({"type": registered_name, "version": version}, b"")
-        assert consumer.pop() == expected
-
-
-def test_views_for_deserializers(ring, registered_name):
-    type_registry.register_type(registered_name, lambda _, payload: payload, view=True)
-    producer, consumer = ring
-    producer.push_raw({"type": registered_name}, bytes(100_000))
-    popped = consumer.pop()
-    assert isinstance(popped, memoryview)
-    assert popped.readonly
-    assert consumer.stats().used_bytes > 0
-    del popped
-    assert consumer.stats().used_bytes == 0
-
-
-def test_errors_of_a_deserializer_pass_through(ring, registered_name):
-    def fail(*_):
-        raise ZeroDivisionError("of the deserializer")
-
-    type_registry.register_type(registered_name, fail)
-    producer, consumer = ring
-    producer.push_raw({"type": registered_name}, b"x")
-    producer.push(b"next")
-    with pytest.raises(ZeroDivisionError):
-        consumer.pop()
-    assert consumer.pop() == b"next"
-    assert consumer.stats().used_bytes == 0
-
-
-def test_objects_that_serialize_themselves(ring):
-    class Own(ipc0cp.SerializableObject):
-        def serialize(self):
-            return {"type": "bytes"}, b"own"
-
-    class Broken(ipc0cp.SerializableObject):
-        def serialize(self):
-            return "no pair"
-
-    producer, consumer = ring
-    producer.push(Own())
-    assert consumer.pop() == b"own"
-    with pytest.raises(ipc0cp.UnsupportedType, match="metadata, payload"):
-        producer.push(Broken())
-
-
-def test_bad_registrations():
-    def anything(*_):
-        return None
-
-    for arguments, options in (
-        (("", anything), {}),
-        (("pickle", anything), {}),
-        (("x", None), {}),
-        (("x", anything), {"python_type": Point}),
-    ):
-        with pytest.raises(ValueError, match=r"."):
-            type_registry.register_type(*arguments, **options)
-
-
-def test_images(ring):
-    image_module = pytest.importorskip("PIL.Image")
-    producer, consumer = ring
-    for mode in ("1", "L", "P", "RGB", "RGBA", "CMYK", "I", "F", "LA", "I;16"):
-        image = image_module.new(mode, (13, 7), 1)
-        image.putpixel((3, 4), 0 if len(image.getbands()) == 1 else (0,) * len(image.getbands()))
-        producer.push(image)
-        assert consumer.pop() == image, mode
 
 
 def test_a_strided_array_is_gathered_into_the_ring(ring):

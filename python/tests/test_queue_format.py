@@ -77,17 +77,28 @@ def test_worked_example():
     assert payload == b"[7]" + bytes(61) + b"\1\0\2\0"
 
 
-def test_pickle_is_a_list_of_stream_and_buffers():
-    metadata, payload = encode({1: np.arange(1000, dtype=np.uint8), 2: bytearray(5000)}, True)
+def test_pickle_is_its_stream():
+    metadata, payload = encode({1: np.arange(100, dtype=np.uint8)}, may_pickle=True)
+    assert metadata == {"type": "pickle", "version": "1.0", "value": BYTES}
+    assert payload[:2] == b"\x80\x05"
+    assert decode(metadata, payload, may_pickle=True)[1].tolist() == list(range(100))
+
+
+def test_pickle_with_buffers_is_a_list():
+    arrays = [np.arange(2000, dtype=np.uint8), np.arange(3000, dtype=np.uint8)]
+    metadata, payload = encode({1: arrays}, may_pickle=True)
     items = metadata["value"].pop("items")
     assert metadata == {
         "type": "pickle",
         "version": "1.0",
-        "value": {"type": "list", "version": "1.0", "count": len(items)},
+        "value": {"type": "list", "version": "1.0", "count": 3},
     }
     assert all(item["metadata"] == BYTES for item in items)
     assert all(item["offset"] % 64 == 0 for item in items)
     assert payload[:2] == b"\x80\x05"
+    for item, array in zip(items[1:], arrays, strict=True):
+        start = item["offset"]
+        assert payload[start : start + item["payload_size"]] == array.tobytes()
 
 
 @pytest.mark.parametrize("value", [1, "text", [1, [2]], {"a": 1}, b"x", np.arange(3), [b"x", 1]])

@@ -248,8 +248,9 @@ def test_fork_while_threads_are_in_calls(own_queue, start):
 CTRL_C = """
 import ipc0cp, sys
 queue = ipc0cp.Queue(1)
-queue.put("full")
-call = {"put": lambda: queue.put(2), "get": lambda: (queue.get(), queue.get())}[sys.argv[1]]
+if sys.argv[1] == "put":
+    queue.put("full")
+call = {"put": lambda: queue.put("more"), "get": queue.get}[sys.argv[1]]
 try:
     print("ready", flush=True)
     call()

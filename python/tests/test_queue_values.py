@@ -8,6 +8,7 @@ import collections
 import dataclasses
 import datetime
 import enum
+import json
 import pickle
 
 import numpy as np
@@ -205,7 +206,7 @@ def make_sample() -> Sample:
 def test_arrays_inside_objects_travel_beside_the_stream():
     sample = make_sample()
     encoded = queue_codec.encode(sample, may_pickle=True)
-    items = encoded.metadata["value"]["items"]
+    items = json.loads(encoded.metadata)["value"]["items"]
     assert len(items) == 2, "the stream and the large array; the small one is in the stream"
     assert items[0]["payload_size"] < 2000
     assert items[1]["payload_size"] == sample.image.nbytes

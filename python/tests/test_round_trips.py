@@ -98,9 +98,37 @@ def test_dtype_descriptions(dtype):
     assert back.isalignedstruct == dtype.isalignedstruct
 
 
+@st.composite
+def images(draw):
+    """Small images of any mode; None where Pillow is missing."""
+    image_module = pytest.importorskip("PIL.Image")
+    mode = draw(st.sampled_from(image_module.MODES))
+    width, height = draw(st.integers(0, 9)), draw(st.integers(0, 9))
+    image = image_module.new(mode, (width, height))
+    if width and height:
+        size = len(image.tobytes())
+        image.frombytes(draw(st.binary(min_size=size, max_size=size)))
+    if mode in ("P", "PA"):
+        palette_mode = draw(st.sampled_from(["RGB", "RGBA"]))
+        entries = draw(st.lists(st.binary(min_size=len(palette_mode), max_size=len(palette_mode))))
+        image.putpalette(b"".join(entries[:256]), palette_mode)
+    if mode in ("1", "L", "P") and draw(st.booleans()):
+        image.info["transparency"] = draw(st.integers(0, 255))
+    return image
+
+
+@given(images())
+def test_images(image):
+    back = round_trip(image)
+    assert same(back, image)
+    if image.palette is not None:
+        assert bytes(back.palette.palette) == bytes(image.palette.palette)
+        assert back.palette.mode == image.palette.mode
+
+
 @given(st.data())
 def test_lists_and_maps(data):
-    leaves = JSON_VALUES | st.binary(max_size=80) | arrays()
+    leaves = JSON_VALUES | st.binary(max_size=80) | arrays() | images()
     values = st.recursive(
         leaves, lambda inner: st.lists(inner) | st.dictionaries(KEYS, inner), max_leaves=10
     )

@@ -358,17 +358,3 @@ def test_a_damaged_message_is_dropped(ring):
             consumer.pop()
     assert consumer.pop() == b"good"
     assert consumer.stats().used_bytes == 0
-
-
-def test_unknown_types_arrive_as_bytes_data(ring, caplog):
-    producer, consumer = ring
-    kind = f"unknown-{new_name()}"
-    for _ in range(2):
-        producer.push_raw({"type": kind, "a": 1}, b"payload")
-        popped = consumer.pop()
-        assert type(popped) is ipc0cp.BytesData
-        assert bytes(popped) == b"payload"
-        assert popped.metadata == {"type": kind, "a": 1}
-        producer.push(popped)
-        assert consumer.pop() == popped
-    assert sum(kind in record.getMessage() for record in caplog.records) == 1

@@ -284,6 +284,52 @@ _IMAGES = [
         '"encoding":"raw","mode":"P","size":[1,1],"palette":{"mode":"RGB","bytes":4}',
         5,
     ),
+    _image(
+        "image_pixel_bytes_text", '"encoding":"raw","mode":"L","size":[1,1],"pixel_bytes":"1"', 1
+    ),
+    _image(
+        "image_pixel_bytes_true", '"encoding":"raw","mode":"L","size":[1,1],"pixel_bytes":true', 1
+    ),
+    _image(
+        "image_pixel_bytes_of_i16", '"encoding":"raw","mode":"I;16","size":[1,1],"pixel_bytes":4', 4
+    ),
+    _image("image_size_missing", '"encoding":"raw","mode":"L"', 1),
+    _image("image_size_text", '"encoding":"raw","mode":"L","size":"1x1"', 1),
+    _image("image_size_float", '"encoding":"raw","mode":"L","size":[1.0,1]', 1),
+    _image(
+        "image_palette_cut_off",
+        '"encoding":"raw","mode":"P","size":[2,1],"palette":{"mode":"RGB","bytes":6}',
+        7,
+    ),
+    _image(
+        "image_palette_no_bytes",
+        '"encoding":"raw","mode":"P","size":[1,1],"palette":{"mode":"RGB"}',
+        1,
+    ),
+    _image(
+        "image_palette_negative",
+        '"encoding":"raw","mode":"P","size":[1,1],"palette":{"mode":"RGB","bytes":-3}',
+        1,
+    ),
+    _image(
+        "image_png_pixel_bytes", '"encoding":"png","mode":"RGB","size":[1,1],"pixel_bytes":4', 4
+    ),
+    _image(
+        "image_png_transparency", '"encoding":"png","mode":"RGB","size":[1,1],"transparency":1', 4
+    ),
+    _image("image_png_mode_unknown", '"encoding":"png","size":[1,1]', 4),
+    _image("image_jpeg_size_missing", '"encoding":"jpeg","mode":"L"', 4),
+    _image(
+        "image_transparency_float", '"encoding":"raw","mode":"L","size":[1,1],"transparency":1.5', 1
+    ),
+    _image(
+        "image_transparency_null", '"encoding":"raw","mode":"L","size":[1,1],"transparency":null', 1
+    ),
+    _image(
+        "image_transparency_list",
+        '"encoding":"raw","mode":"L","size":[1,1],"transparency":[1,"a"]',
+        1,
+    ),
     _image("image_transparency", '"encoding":"raw","mode":"L","size":[1,1],"transparency":"a"', 1),
     _image(
         "image_transparency_table",

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Values of the golden vectors, as Python expressions over np and functools.reduce."""
 
+import image_values
 import numpy as np
 
 BYTES = {
@@ -168,49 +169,8 @@ _ONE_BYTE = (
 ).split()
 
 
-def _image(name, python, members, payload):
-    """A vector of an image. The Python expression needs Pillow, which generate.py does not."""
-    metadata = '{"type":"image","version":"1.0","encoding":"raw",' + members + "}"
-    return {
-        "name": name,
-        "python": f"PIL.Image.{python}",
-        "needs": "PIL.Image",
-        "metadata": metadata,
-        "payload_hex": payload.hex(),
-    }
-
-
-def _plain_image(mode, pixel_bytes):
-    payload = bytes(range(6 * pixel_bytes))
-    python = f"frombytes('{mode}', (3, 2), bytes(range({6 * pixel_bytes})))"
-    return _image(f"mode_{mode}", python, f'"mode":"{mode}","size":[3,2]', payload)
-
-
-_IMAGE_MODES = {
-    1: "L",
-    2: "LA La PA I;16 I;16B",
-    3: "RGB YCbCr LAB HSV",
-    4: "RGBA RGBa RGBX CMYK I F",
-}
-
 BY_HAND = {
-    # Writers may choose 4 bytes per pixel where the format allows it: these are compared as values.
-    "image": [
-        *(_plain_image(mode, size) for size in _IMAGE_MODES for mode in _IMAGE_MODES[size].split()),
-        _image(
-            "mode_1",
-            "frombytes('1', (9, 2), bytes([0xAA, 0x80, 0x01, 0x00]))",
-            '"mode":"1","size":[9,2]',
-            bytes([0xAA, 0x80, 0x01, 0x00]),
-        ),
-        _image("empty", "new('RGB', (0, 5))", '"mode":"RGB","size":[0,5]', b""),
-        _image(
-            "four_bytes_per_pixel",
-            "frombytes('RGB', (2, 1), bytes([1, 2, 3, 4, 5, 6]))",
-            '"mode":"RGB","size":[2,1],"pixel_bytes":4',
-            bytes([1, 2, 3, 255, 4, 5, 6, 255]),
-        ),
-    ],
+    "image": image_values.IMAGES,
     "named_types": [
         _named_type("bfloat16", 2),
         _named_type("complex32", 4),
