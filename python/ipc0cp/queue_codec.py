@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import pickle
+from collections.abc import Iterable
 from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
@@ -23,7 +24,9 @@ from ipc0cp.type_registry import TypeRegistry
 TAGS = frozenset({"pickle", "python"})
 
 _REGISTRY = TypeRegistry.instance()
+_MARKED = frozenset({tuple, bytearray})
 _CONTAINERS = frozenset({list, dict, tuple})
+_LOOKED_INTO = _CONTAINERS | {bytearray}
 _LEAVES = frozenset({int, float, bool, str, bytes, bytearray, memoryview, type(None)})
 #: An object whose only key is this one is a mark: it stands for what its value says.
 _MARK = ""
@@ -57,8 +60,7 @@ def decode(metadata: Metadata, received: Received, may_pickle: bool) -> Any:
         Exception: whatever unpickling raises.
     """
     tag, version = tag_and_version(metadata)
-    is_known = version.partition(".")[0] == "1" and (tag == "python" or may_pickle)
-    if not is_known:
+    if version.partition(".")[0] != "1" or (tag == "pickle" and not may_pickle):
         return codec.decode(metadata, received)
     inner = metadata.get("value", "nothing")
     if inner is None and tag == "python":
@@ -67,7 +69,8 @@ def decode(metadata: Metadata, received: Received, may_pickle: bool) -> Any:
         raise CorruptPayload(f"a {tag} message needs the metadata of its value, not {inner!r}")
     if tag == "pickle":
         return _decode_pickle(inner, received)
-    return _unmark(codec.decode(inner, received), containers.MOST_LEVELS)
+    value = codec.decode(inner, received)
+    return _unmark(value, containers.MOST_LEVELS) if type(value) in _CONTAINERS else value
 
 
 # ---- as a ring, with marks where that changes a type --------------------------------------------
@@ -80,10 +83,12 @@ class _MarksNeededError(Exception):
 def _encode_as_it_is(obj: Any) -> Encoded:
     if obj is None:
         return Encoded(_NONE_METADATA, 0, payload=b"")
-    try:
-        return _encode_unmarked(obj, containers.MOST_LEVELS)
-    except _MarksNeededError:
-        return _wrap(b"python", codec.encode(_mark(obj, containers.MOST_LEVELS)))
+    if type(obj) not in _MARKED:
+        try:
+            return _encode_unmarked(obj, containers.MOST_LEVELS)
+        except _MarksNeededError:
+            pass  # Something inside has to be marked.
+    return _wrap(b"python", codec.encode(_mark(obj, containers.MOST_LEVELS)))
 
 
 def _wrap(tag: bytes, encoded: Encoded) -> Encoded:
@@ -93,7 +98,7 @@ def _wrap(tag: bytes, encoded: Encoded) -> Encoded:
 
 def _encode_unmarked(obj: Any, levels: int) -> Encoded:
     kind = type(obj)
-    if kind is tuple or kind is bytearray:
+    if kind in _MARKED:
         raise _MarksNeededError
     if _REGISTRY.serializer_for(kind) is None:
         if kind is list:
@@ -118,36 +123,43 @@ def _mark(value: Any, levels: int) -> Any:
     kind = type(value)
     if kind is bytearray:
         return {_MARK: memoryview(value)}
-    if kind not in _CONTAINERS:
-        return value
     if levels == 0:
         raise UnsupportedType(f"it nests more than {containers.MOST_LEVELS} levels")
+    levels -= 1
     if kind is dict:
-        marked = {key: _mark(item, levels - 1) for key, item in value.items()}
+        marked = {
+            key: _mark(item, levels) if type(item) in _LOOKED_INTO else item
+            for key, item in value.items()
+        }
         return {_MARK: marked} if len(marked) == 1 and _MARK in marked else marked
-    items = [_mark(item, levels - 1) for item in value]
+    items = [_mark(item, levels) if type(item) in _LOOKED_INTO else item for item in value]
     return {_MARK: items} if kind is tuple else items
 
 
 def _unmark(value: Any, levels: int) -> Any:
-    kind = type(value)
-    if kind is not list and kind is not dict:
-        return value
     if levels == 0:
         raise CorruptPayload(f"a python message nests more than {containers.MOST_LEVELS} levels")
-    if kind is list:
-        return [_unmark(item, levels - 1) for item in value]
+    levels -= 1
+    if type(value) is list:
+        return _unmark_all(value, levels)
     if len(value) != 1 or _MARK not in value:
-        return {key: _unmark(item, levels - 1) for key, item in value.items()}
+        return {
+            key: _unmark(item, levels) if type(item) in _CONTAINERS else item
+            for key, item in value.items()
+        }
     content = value[_MARK]
-    kind = type(content)
-    if kind is list:
-        return tuple(_unmark(item, levels - 1) for item in content)
-    if kind is bytes:
+    if type(content) is list:
+        return tuple(_unmark_all(content, levels))
+    if type(content) is bytes:
         return bytearray(content)
-    if kind is dict and len(content) == 1 and _MARK in content:
-        return {_MARK: _unmark(content[_MARK], levels - 1)}
+    if type(content) is dict and len(content) == 1 and _MARK in content:
+        (literal,) = _unmark_all(content.values(), levels)
+        return {_MARK: literal}
     raise CorruptPayload(f"a mark has no meaning around {type_name(content)}")
+
+
+def _unmark_all(values: Iterable[Any], levels: int) -> list[Any]:
+    return [_unmark(item, levels) if type(item) in _CONTAINERS else item for item in values]
 
 
 # ---- pickled -------------------------------------------------------------------------------------
