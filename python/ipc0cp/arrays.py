@@ -138,10 +138,12 @@ def is_scalar(metadata: Metadata) -> bool:
 
 
 def _payload_bytes(shape: tuple[int, ...], dtype: AnyDtype) -> int:
-    without_zeros = math.prod(dimension for dimension in shape if dimension != 0)
-    if without_zeros * dtype.itemsize > 2**63 - 1 or without_zeros > 2**63 - 1:
+    items = math.prod(shape)
+    # NumPy counts the other dimensions even where one of them is 0.
+    counted = items or math.prod(dimension for dimension in shape if dimension != 0)
+    if counted * max(dtype.itemsize, 1) > 2**63 - 1:
         raise CorruptPayload(f"an array of shape {shorten(shape)} is larger than 2**63-1 bytes")
-    return math.prod(shape) * dtype.itemsize
+    return items * dtype.itemsize
 
 
 def encode_dlpack(value: Any) -> Encoded:

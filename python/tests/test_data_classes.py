@@ -8,6 +8,7 @@ import json
 import numpy as np
 import pytest
 from helpers import decode, encode, round_trip, same
+from PIL import Image
 
 import ipc0cp
 from ipc0cp import (
@@ -68,8 +69,7 @@ def test_inside_lists_and_maps(data, tag, expected):
 
 
 def test_images():
-    image_module = pytest.importorskip("PIL.Image")
-    image = image_module.linear_gradient("L")
+    image = Image.linear_gradient("L")
     data = ImageData(image)
     assert round_trip(data) == image
     assert (data.mode, data.size, data.encoding, data.options) == ("L", (256, 256), "raw", {})

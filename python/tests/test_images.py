@@ -11,11 +11,10 @@ import pytest
 from helpers import decode, encode, round_trip
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image, ImageFilter, ImagePalette
 
 import ipc0cp
-
-Image = pytest.importorskip("PIL.Image")
-from ipc0cp import images  # noqa: E402 - needs Pillow
+from ipc0cp import images
 
 
 def random_image(mode, size=(13, 7), seed=1):
@@ -200,8 +199,6 @@ def test_images_without_pixels_are_refused():
 
 
 def test_other_things_of_pillow_are_refused():
-    from PIL import ImageFilter, ImagePalette
-
     for thing in (ImagePalette.ImagePalette(), ImageFilter.BLUR(), random_image("L").im):
         with pytest.raises(ipc0cp.UnsupportedType, match="pushed"):
             encode(thing)

@@ -9,6 +9,7 @@ from helpers import decode, encode, round_trip, same
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
+from PIL import Image
 
 from ipc0cp import dtypes
 
@@ -100,11 +101,10 @@ def test_dtype_descriptions(dtype):
 
 @st.composite
 def images(draw):
-    """Small images of any mode; None where Pillow is missing."""
-    image_module = pytest.importorskip("PIL.Image")
-    mode = draw(st.sampled_from(image_module.MODES))
+    """Small images of any mode, with palettes and transparency."""
+    mode = draw(st.sampled_from(Image.MODES))
     width, height = draw(st.integers(0, 9)), draw(st.integers(0, 9))
-    image = image_module.new(mode, (width, height))
+    image = Image.new(mode, (width, height))
     if width and height:
         size = len(image.tobytes())
         image.frombytes(draw(st.binary(min_size=size, max_size=size)))
@@ -126,6 +126,7 @@ def test_images(image):
         assert back.palette.mode == image.palette.mode
 
 
+@settings(max_examples=100)
 @given(st.data())
 def test_lists_and_maps(data):
     leaves = JSON_VALUES | st.binary(max_size=80) | arrays() | images()
@@ -208,6 +209,17 @@ def test_long_lists_of_numbers_are_one_record():
     metadata, _ = encode(values)
     assert metadata.count(b'"run"') == 1
     assert same(round_trip(values), values)
+
+
+def test_long_mixed_lists_and_maps(ring):
+    producer, consumer = ring
+    small = np.arange(3, dtype=np.uint8)
+    items = [small if number % 10 == 0 else number for number in range(10_000)]
+    for value in (items, {str(number): item for number, item in enumerate(items)}, [items] * 3):
+        producer.push(value)
+        assert same(consumer.pop(10), value)
+    metadata, _ = encode(items)
+    assert metadata.count(b'"run":9') == 1000
 
 
 @pytest.mark.parametrize("value", [[], {}, [[]], {"a": {}}, [None], {"a": None}], ids=repr)
