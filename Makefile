@@ -6,10 +6,11 @@ SHELL := /bin/bash
 # Targets share build/ and .venv, and each already uses all cores.
 .NOTPARALLEL:
 MAKEFLAGS += --no-print-directory
-.PHONY: help build test-cpp test-py test demo bench lint clean crash
+.PHONY: help build test-cpp test-py test demo bench lint clean crash storm fuzz docs
 
 PYTHON ?= python3
 JOBS ?= $(shell nproc)
+FUZZ_SECONDS ?= 600
 VENV := .venv
 VENV_PYTHON := $(VENV)/bin/python
 
@@ -45,6 +46,21 @@ bench: build $(VENV)  ## measure against pipes and multiprocessing.Queue
 
 crash: build  ## kill a victim at every instruction of every operation (long)
 	build/tests/crash/crash_harness --whole
+
+storm: build $(VENV)  ## kill processes at random for half an hour (STORM_OPTIONS="--minutes 5")
+	$(VENV_PYTHON) -m pip install -q -e ".[dev]"
+	$(VENV_PYTHON) tests/storm/run_storm.py $(STORM_OPTIONS)
+
+fuzz:  ## libFuzzer on every target, FUZZ_SECONDS each (600)
+	$(PYTHON) scripts/system_packages.py cpp tests fuzz
+	cmake --preset fuzz
+	cmake --build --preset fuzz -j $(JOBS)
+	$(PYTHON) tests/fuzz/run_fuzzers.py --seconds $(FUZZ_SECONDS)
+
+docs:  ## the C++ API as HTML in build/docs
+	$(PYTHON) scripts/system_packages.py docs
+	mkdir -p build/docs
+	doxygen docs/Doxyfile
 
 lint: $(VENV)  ## style checks only
 	$(PYTHON) scripts/system_packages.py cpp tests lint

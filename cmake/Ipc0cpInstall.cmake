@@ -5,11 +5,16 @@ include(CMakePackageConfigHelpers)
 set(package_directory ${CMAKE_INSTALL_LIBDIR}/cmake/ipc0cp)
 set(package_build_directory ${CMAKE_CURRENT_BINARY_DIR}/package)
 
-# ipc0cp::json has a file of its own because only its users need nlohmann_json.
+# ipc0cp::json and ipc0cp::flatbuffers have files of their own because only their users need
+# nlohmann_json and FlatBuffers.
 install(TARGETS ipc0cp EXPORT ipc0cpTargets)
 install(TARGETS ipc0cp_json EXPORT ipc0cpJsonTargets)
 install(EXPORT ipc0cpTargets NAMESPACE ipc0cp:: DESTINATION ${package_directory})
 install(EXPORT ipc0cpJsonTargets NAMESPACE ipc0cp:: DESTINATION ${package_directory})
+if(TARGET ipc0cp_flatbuffers)
+  install(TARGETS ipc0cp_flatbuffers EXPORT ipc0cpFlatbuffersTargets)
+  install(EXPORT ipc0cpFlatbuffersTargets NAMESPACE ipc0cp:: DESTINATION ${package_directory})
+endif()
 install(DIRECTORY include/ipc0cp DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 
 configure_package_config_file(cmake/ipc0cpConfig.cmake.in
@@ -32,6 +37,8 @@ foreach(kind IN ITEMS library include)
   if(NOT IS_ABSOLUTE "${pkg_config_${kind}_directory}")
     string(PREPEND pkg_config_${kind}_directory "\${prefix}/")
   endif()
+  # pkg-config splits at spaces that have no backslash.
+  string(REPLACE " " "\\ " pkg_config_${kind}_directory "${pkg_config_${kind}_directory}")
 endforeach()
 
 # A static library leaves the C++ runtime and threads to whoever links it.

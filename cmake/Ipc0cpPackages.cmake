@@ -2,7 +2,8 @@
 # System packages, looked for together so that one error names all that are missing.
 # GLOBAL: a project that adds this one as a subdirectory links ipc0cp::json too.
 set(missing_packages "")
-find_package(nlohmann_json 3.11 QUIET GLOBAL)
+set(IPC0CP_NLOHMANN_VERSION 3.11)
+find_package(nlohmann_json ${IPC0CP_NLOHMANN_VERSION} QUIET GLOBAL)
 if(NOT nlohmann_json_FOUND)
   list(APPEND missing_packages nlohmann-json3-dev)
 endif()

@@ -10,13 +10,13 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 
+import check_types
 import style_rules
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -81,21 +81,6 @@ def check_clang_tidy(jobs: int) -> bool:
     return all(clean)
 
 
-def check_mypy() -> bool:
-    """Checks a copy of the package beside the stub that was generated for its extension."""
-    find_extension = "import ipc0cp._core; print(ipc0cp._core.__file__)"
-    found = subprocess.run([sys.executable, "-c", find_extension], capture_output=True, text=True)
-    if found.returncode != 0:
-        print(found.stderr)
-        return False
-    package = BUILD / "typecheck" / "ipc0cp"
-    shutil.rmtree(package, ignore_errors=True)
-    shutil.copytree(ROOT / "python" / "ipc0cp", package)
-    shutil.copy(Path(found.stdout.strip()).parent / "_core.pyi", package)
-    return run(sys.executable, "-m", "mypy", "--config-file", ROOT / "pyproject.toml",
-               "--cache-dir", BUILD / "typecheck" / "cache", "-p", "ipc0cp", cwd=package.parent)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
@@ -106,7 +91,7 @@ def main() -> None:
         "clang-format": check_clang_format,
         "clang-tidy": lambda: check_clang_tidy(arguments.jobs),
         "ruff check": lambda: run(sys.executable, "-m", "ruff", "check", "."),
-        "mypy": check_mypy,
+        "mypy": lambda: check_types.check_types(ROOT, BUILD),
     }
     if arguments.only:
         checks = {arguments.only: checks[arguments.only]}

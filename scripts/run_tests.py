@@ -83,6 +83,7 @@ def python_stages(jobs: int) -> list[Stage]:
               [[python, "-m", "pytest", "-q", f"--junitxml={results}"]],
               (environment, built), results),
         Stage("install tests", [[python, "tests/install/run.py"]], (environment, built)),
+        Stage("wheel tests", [[python, "tests/install/wheels.py"]], (environment,)),
     ]
 
 

@@ -48,6 +48,15 @@ def has_python_headers() -> bool:
     return Path(sysconfig.get_path("include"), "Python.h").exists()
 
 
+def has_clang_runtime() -> bool:
+    """The sanitizers and libFuzzer that go with clang."""
+    if not has_command("clang++"):
+        return False
+    command = ["clang++", "-print-file-name=libclang_rt.fuzzer-x86_64.a"]
+    found = subprocess.run(command, capture_output=True, text=True).stdout.strip()
+    return Path(found).is_absolute()
+
+
 # Purpose -> apt package -> whether what it brings is there.
 PACKAGES: dict[str, dict[str, Callable[[], bool]]] = {
     "cpp": {
@@ -58,6 +67,9 @@ PACKAGES: dict[str, dict[str, Callable[[], bool]]] = {
     },
     "tests": {
         "libgtest-dev": lambda: has_header("gtest/gtest.h"),
+        "libopencv-imgproc-dev": lambda: Path("/usr/include/opencv4/opencv2/imgproc.hpp").exists(),
+        "libflatbuffers-dev": lambda: has_header("flatbuffers/flatbuffers.h"),
+        "flatbuffers-compiler": lambda: has_command("flatc"),
     },
     "python": {
         "g++": lambda: has_command("g++"),
@@ -68,7 +80,16 @@ PACKAGES: dict[str, dict[str, Callable[[], bool]]] = {
         "clang-format": lambda: has_command("clang-format"),
         "clang-tidy": lambda: has_command("clang-tidy"),
     },
-    "install": {"pkg-config": lambda: has_command("pkg-config")},
+    "fuzz": {
+        "clang": lambda: has_command("clang++"),
+        "libclang-rt-14-dev": has_clang_runtime,
+    },
+    "docs": {"doxygen": lambda: has_command("doxygen")},
+    "install": {
+        "pkg-config": lambda: has_command("pkg-config"),
+        "clang": lambda: has_command("clang++"),
+        "ninja-build": lambda: has_command("ninja"),
+    },
 }
 
 

@@ -62,6 +62,12 @@ std::unique_ptr<SerializableObject> decode_image(const PreparedMetadata& prepare
   return ImageAccess::view(prepared.image, payload);
 }
 
+std::unique_ptr<SerializableObject> decode_flatbuffer(const PreparedMetadata& prepared,
+                                                      const Payload& payload) {
+  check_flatbuffer(*prepared.flatbuffer, payload.bytes);
+  return FlatBufferAccess::view(prepared.flatbuffer, payload);
+}
+
 std::unique_ptr<SerializableObject> decode_user(const PreparedMetadata& prepared,
                                                 const Payload& payload) {
   auto object = (*prepared.deserializer)(prepared.values, payload);
@@ -99,7 +105,7 @@ MetadataCache& thread_cache() noexcept {
 std::unique_ptr<SerializableObject> decode(const Prepared& prepared, const Payload& payload) {
   switch (prepared->kind) {
     case Kind::bytes:
-      return std::make_unique<BytesData>(payload, prepared->metadata_json);
+      return PlainAccess::bytes(payload, prepared->metadata_json);
     case Kind::text:
       return std::make_unique<TextData>(payload);
     case Kind::json:
@@ -112,13 +118,15 @@ std::unique_ptr<SerializableObject> decode(const Prepared& prepared, const Paylo
       return decode_list(*prepared, payload);
     case Kind::map:
       return decode_map(*prepared, payload);
+    case Kind::flatbuffer:
+      return decode_flatbuffer(*prepared, payload);
     case Kind::user:
       return decode_user(*prepared, payload);
     case Kind::unknown:
       break;
   }
   warn_unknown(prepared->type);
-  return std::make_unique<BytesData>(payload, prepared->metadata_json);
+  return PlainAccess::bytes(payload, prepared->metadata_json);
 }
 
 std::unique_ptr<SerializableObject> decode(std::string_view metadata_json, const Payload& payload) {

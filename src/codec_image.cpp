@@ -30,16 +30,28 @@ constexpr std::array kModes = {
 
 std::string shown(std::string_view text) { return '"' + std::string(text.substr(0, 40)) + '"'; }
 
+std::string mode_names() {
+  std::string names;
+  for (const Mode& mode : kModes) names += (names.empty() ? "" : ", ") + std::string(mode.name);
+  return names;
+}
+
 void set_sizes(detail::ImageLayout& layout, ErrorCode error) {
   const auto* mode = std::find_if(kModes.begin(), kModes.end(),
                                   [&](const Mode& each) { return each.name == layout.mode; });
-  if (mode == kModes.end()) refuse(error, "the mode " + shown(layout.mode) + " is not known");
+  if (mode == kModes.end()) {
+    refuse(error, "the mode " + shown(layout.mode) + " is not one of " + mode_names());
+  }
   if (layout.pixel_bytes == mode->pixel_bytes) layout.pixel_bytes = 0;
   if (layout.pixel_bytes != 0 && layout.pixel_bytes != mode->stored_bytes) {
+    const std::size_t other = mode->stored_bytes;
     refuse(error, std::to_string(layout.pixel_bytes) + " bytes per pixel do not go with mode " +
-                      shown(layout.mode));
+                      shown(layout.mode) + ", which has " +
+                      (mode->pixel_bytes == 0 ? "bits" : std::to_string(mode->pixel_bytes)) +
+                      (other == 0 ? "" : " or " + std::to_string(other)));
   }
   const std::size_t pixel_bytes = layout.pixel_bytes != 0 ? layout.pixel_bytes : mode->pixel_bytes;
+  layout.stored_pixel_bytes = pixel_bytes;
   layout.row_bytes = pixel_bytes != 0 ? layout.width * pixel_bytes : (layout.width + 7) / 8;
   // Lengths are at most 2^31-1 and pixels 4 bytes: the products fit into 64 bits.
   layout.pixels_bytes = layout.row_bytes * layout.height;

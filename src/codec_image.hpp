@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "ipc0cp/error.hpp"
+#include "ipc0cp/limits.hpp"
 
 namespace ipc0cp::detail {
 
@@ -22,16 +23,15 @@ struct ImageLayout {
   std::size_t pixel_bytes = 0;  ///< 0: as the mode has it.
   std::string palette_mode;     ///< Empty: no palette.
   std::size_t palette_bytes = 0;
-  std::string transparency;  ///< JSON text, empty: none.
+  std::string transparency;            ///< JSON text, empty: none.
+  std::size_t stored_pixel_bytes = 0;  ///< What a pixel takes; 0: one bit. Raw only, as the rest.
   std::size_t row_bytes = 0;
-  std::size_t pixels_bytes = 0;  ///< Of all rows; raw only.
+  std::size_t pixels_bytes = 0;  ///< Of all rows.
 };
 
 }  // namespace ipc0cp::detail
 
 namespace ipc0cp::codec {
-
-inline constexpr std::uint64_t kMaxImageLength = 0x7FFFFFFF;
 
 /// Checks `layout`, whose members up to `transparency` are given, and completes it.
 /// @throws Error (`error`) naming the rule.

@@ -10,11 +10,10 @@
 #include <vector>
 
 #include "ipc0cp/error.hpp"
+#include "ipc0cp/limits.hpp"
 
 namespace ipc0cp::codec {
 
-inline constexpr unsigned kMaxJsonLevels = 512;
-inline constexpr unsigned kMaxContainerLevels = 64;
 inline constexpr std::size_t kMaxMetadataKeys = 1024;
 
 struct JsonRules {

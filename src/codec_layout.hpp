@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "ipc0cp/error.hpp"
+#include "ipc0cp/limits.hpp"
 #include "ipc0cp/numpy_array.hpp"
 
 namespace ipc0cp::detail {
@@ -31,7 +32,6 @@ struct ArrayLayout {
 namespace ipc0cp::codec {
 
 inline constexpr unsigned kMaxDtypeLevels = 32;
-inline constexpr std::size_t kMaxDimensions = 64;
 inline constexpr std::uint64_t kMaxItemBytes = 0x7FFFFFFF;
 inline constexpr std::uint64_t kMaxNumber = 0x7FFFFFFFFFFFFFFF;
 

@@ -25,8 +25,7 @@ struct Identity {
   std::string version = "1.0";
 };
 
-Identity identity_of(const Json& json) {
-  const Refusal refuse;
+Identity identity_of(const Json& json, Refusal refuse = {}) {
   Identity identity;
   identity.type = string_member(json, "type", refuse);
   if (identity.type.empty()) refuse("\"type\" is empty");
@@ -136,6 +135,7 @@ Prepared prepare_json(const Json& json, std::string_view text, bool ask_registry
   prepared->level = level;
   if (prepared->kind == Kind::ndarray) prepared->array = array_layout(json);
   if (prepared->kind == Kind::image) prepared->image = image_layout(json);
+  if (prepared->kind == Kind::flatbuffer) prepared->flatbuffer = flatbuffer_layout(json);
   if (prepared->kind == Kind::list) RecordReader(*prepared, false).read(json);
   if (prepared->kind == Kind::map) RecordReader(*prepared, true).read(json);
   if (prepared->kind == Kind::bytes || prepared->kind == Kind::unknown) {
@@ -160,6 +160,7 @@ std::optional<Kind> built_in_kind(std::string_view type) noexcept {
   if (type == "image") return Kind::image;
   if (type == "list") return Kind::list;
   if (type == "map") return Kind::map;
+  if (type == "flatbuffer") return Kind::flatbuffer;
   return std::nullopt;
 }
 
@@ -169,14 +170,20 @@ Prepared prepare_built_in(std::string_view metadata_json) {
   return prepare_text(metadata_json, false);
 }
 
+void check_metadata(std::string_view text, ErrorCode error) {
+  const Refusal refuse{error};
+  identity_of(parse(text, refuse), refuse);
+}
+
 TypeRegistry::Metadata metadata_values(std::string_view metadata_json) {
   return values_of(parse(metadata_json, {}));
 }
 
 std::string metadata_text(const TypeRegistry::Metadata& metadata) {
   // Values that are JSON and no strings in the metadata of built-in types.
-  constexpr std::array<std::string_view, 8> kJsonKeys = {
-      "shape", "scalar", "size", "pixel_bytes", "palette", "transparency", "count", "items"};
+  constexpr std::array<std::string_view, 9> kJsonKeys = {"shape",       "scalar",  "size",
+                                                         "pixel_bytes", "palette", "transparency",
+                                                         "count",       "items",   "size_prefixed"};
   std::string text = "{";
   for (const auto& [key, value] : metadata) {
     if (text.size() > 1) text += ',';

@@ -11,12 +11,24 @@
 #include <vector>
 
 #include "codec.hpp"
+#include "codec_flatbuffer.hpp"
 #include "codec_image.hpp"
 #include "codec_layout.hpp"
 
 namespace ipc0cp::codec {
 
-enum class Kind : std::uint8_t { bytes, text, json, ndarray, image, list, map, user, unknown };
+enum class Kind : std::uint8_t {
+  bytes,
+  text,
+  json,
+  ndarray,
+  image,
+  list,
+  map,
+  flatbuffer,
+  user,
+  unknown
+};
 
 /// The built-in type of that name.
 std::optional<Kind> built_in_kind(std::string_view type) noexcept;
@@ -38,10 +50,15 @@ struct PreparedMetadata {
   TypeRegistry::Metadata values;                                   ///< Of user types.
   std::shared_ptr<const detail::ArrayLayout> array;
   std::shared_ptr<const detail::ImageLayout> image;
+  FlatBufferLayout flatbuffer;
   std::vector<ItemRecord> records;        ///< Of lists and maps; offsets are checked.
   std::size_t records_payload_bytes = 0;  ///< Where the last record ends.
   unsigned level = 1;                     ///< Of lists and maps: 1 is the outermost.
 };
+
+/// Checks that `text` is metadata: a JSON object with a type.
+/// @throws Error (`error`) naming what is wrong.
+void check_metadata(std::string_view text, ErrorCode error);
 
 /// As `prepare`, but always with the built-in meaning of the type.
 Prepared prepare_built_in(std::string_view metadata_json);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the metadata of arrays and images says: docs/object_format.md, sections 5 and 7.
+// What the metadata of arrays, images and flatbuffers says: docs/object_format.md, sections 5, 7
+// and 8.
 #include <algorithm>
 #include <unordered_set>
 #include <utility>
@@ -166,6 +167,17 @@ std::shared_ptr<const detail::ImageLayout> image_layout(const Json& json) {
     layout.transparency = transparency_of(json["transparency"], refuse);
   }
   return complete_image(std::move(layout), refuse.error);
+}
+
+FlatBufferLayout flatbuffer_layout(const Json& json) {
+  const Refusal refuse;
+  std::string identifier;
+  if (json.contains("identifier")) {
+    identifier = string_member(json, "identifier", refuse);
+    if (identifier.empty()) refuse("\"identifier\" is empty; expected 4 characters");
+  }
+  return complete_flatbuffer(std::move(identifier), flag(json, "size_prefixed", refuse),
+                             refuse.error);
 }
 
 Dtype parse_dtype(std::string_view text, ErrorCode error) {

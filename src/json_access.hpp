@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "codec_flatbuffer.hpp"
 #include "codec_image.hpp"
 #include "codec_json.hpp"
 #include "codec_layout.hpp"
@@ -74,8 +75,9 @@ inline bool flag(const Json& object, const char* key, Refusal refuse) {
   return found->get<bool>();
 }
 
-// Of codec_types.cpp: what the metadata of arrays and images says.
+// Of codec_types.cpp: what the metadata of arrays, images and flatbuffers says.
 std::shared_ptr<const detail::ArrayLayout> array_layout(const Json& json);
 std::shared_ptr<const detail::ImageLayout> image_layout(const Json& json);
+FlatBufferLayout flatbuffer_layout(const Json& json);
 
 }  // namespace ipc0cp::codec

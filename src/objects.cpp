@@ -8,6 +8,7 @@
 
 #include "codec.hpp"
 #include "codec_json.hpp"
+#include "codec_metadata.hpp"
 #include "ipc0cp/error.hpp"
 #include "objects_internal.hpp"
 
@@ -16,19 +17,6 @@ namespace {
 
 constexpr std::string_view kBytesMetadata = R"({"type":"bytes","version":"1.0"})";
 constexpr std::string_view kTextMetadata = R"({"type":"text","version":"1.0"})";
-constexpr std::string_view kJsonMetadata = R"({"type":"json","version":"1.0"})";
-
-void copy_bytes(std::span<std::byte> target, std::string_view source) {
-  if (!source.empty()) std::memcpy(target.data(), source.data(), source.size());
-}
-
-std::string_view as_text(std::span<const std::byte> bytes) noexcept {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
-
-bool worth_a_view(const Payload& payload) noexcept {
-  return payload.owner != nullptr && payload.bytes.size() > kLongestCopiedText;
-}
 
 template <class Byte>
 Payload take_over(std::vector<Byte> bytes) {
@@ -47,7 +35,11 @@ void check_utf8(std::string_view text, ErrorCode error) {
 
 std::shared_ptr<std::byte> allocate_bytes(std::size_t size) {
   constexpr std::align_val_t kAlignment{64};
-  auto* bytes = static_cast<std::byte*>(::operator new(size, kAlignment));
+  auto* bytes = static_cast<std::byte*>(::operator new(size, kAlignment, std::nothrow));
+  if (bytes == nullptr) {
+    throw Error(ErrorCode::out_of_memory, "no memory for an object of " + std::to_string(size) +
+                                              " bytes; make it smaller, or free some");
+  }
   return {bytes, [](std::byte* pointer) { ::operator delete(pointer, kAlignment); }};
 }
 
@@ -65,10 +57,10 @@ std::unique_ptr<TextData> PlainAccess::text(std::string text) {
   return object;
 }
 
-std::unique_ptr<JsonData> PlainAccess::json(std::string text, unsigned levels) {
-  auto object = std::unique_ptr<JsonData>(new JsonData);
-  object->text_ = std::move(text);
-  object->levels_ = levels;
+std::unique_ptr<BytesData> PlainAccess::bytes(const Payload& payload, std::string metadata_json) {
+  auto object = std::make_unique<BytesData>();
+  object->payload_ = keep(payload);
+  if (metadata_json != kBytesMetadata) object->metadata_json_ = std::move(metadata_json);
   return object;
 }
 
@@ -81,7 +73,9 @@ BytesData::BytesData(std::string_view bytes)
     : BytesData(std::as_bytes(std::span(bytes.data(), bytes.size()))) {}
 
 BytesData::BytesData(const Payload& payload, std::string metadata_json) : payload_(keep(payload)) {
-  if (metadata_json != kBytesMetadata) metadata_json_ = std::move(metadata_json);
+  if (metadata_json.empty() || metadata_json == kBytesMetadata) return;
+  codec::check_metadata(metadata_json, ErrorCode::invalid_argument);
+  metadata_json_ = std::move(metadata_json);
 }
 
 std::map<std::string, std::string> BytesData::metadata() const {
@@ -116,39 +110,5 @@ std::string_view TextData::text() const noexcept {
 std::string_view TextData::metadata_json() const { return kTextMetadata; }
 
 void TextData::write_payload(std::span<std::byte> target) const { copy_bytes(target, text()); }
-
-JsonData::JsonData(std::string text) : text_(std::move(text)) {
-  levels_ = codec::check_json(text_, {.error = ErrorCode::unsupported_type, .what = "JSON text"});
-}
-
-JsonData::JsonData(const Payload& payload) {
-  if (worth_a_view(payload)) {
-    view_ = payload;
-  } else {
-    text_ = as_text(payload.bytes);
-  }
-  levels_ = codec::check_json(text(), {});
-}
-
-std::string_view JsonData::text() const noexcept {
-  return view_.owner != nullptr ? as_text(view_.bytes) : std::string_view(text_);
-}
-
-bool JsonData::is_null() const noexcept {
-  // The only value with an 'n' outside a string, an array and an object.
-  const std::size_t first = text().find_first_not_of(" \t\r\n");
-  return first != std::string_view::npos && text()[first] == 'n';
-}
-
-std::string_view JsonData::metadata_json() const {
-  if (is_null()) {
-    throw Error(ErrorCode::unsupported_type,
-                "null cannot be pushed alone: popped, it would mean end of stream; "
-                "put it into a list or an object");
-  }
-  return kJsonMetadata;
-}
-
-void JsonData::write_payload(std::span<std::byte> target) const { copy_bytes(target, text()); }
 
 }  // namespace ipc0cp

@@ -33,6 +33,61 @@ Layout layout_of_user(std::string mode, std::size_t width, std::size_t height,
   return codec::complete_image(std::move(layout), ErrorCode::invalid_argument);
 }
 
+void check_size(const detail::ImageLayout& layout, std::size_t pixels_bytes) {
+  if (pixels_bytes == layout.pixels_bytes) return;
+  throw Error(ErrorCode::invalid_argument, "image: " + std::to_string(pixels_bytes) +
+                                               " bytes of pixels; an image with " +
+                                               layout.metadata_json.substr(0, 200) + " has " +
+                                               std::to_string(layout.pixels_bytes));
+}
+
+/// What the numbers of a mode are, as NumPy calls it.
+std::string_view sample_dtype(std::string_view mode) {
+  if (mode == "I") return "<i4";
+  if (mode == "F") return "<f4";
+  if (mode == "I;16B") return ">u2";
+  return mode.starts_with("I;16") ? "<u2" : "|u1";
+}
+
+[[noreturn]] void refuse_value(const detail::ImageLayout& layout, std::string_view dtype,
+                               std::size_t value_bytes) {
+  const std::string asked = dtype.empty() ? "a class of " + std::to_string(value_bytes) + " bytes"
+                                          : "dtype \"" + std::string(dtype) + "\"";
+  std::string found = std::to_string(layout.stored_pixel_bytes) + " bytes of dtype \"" +
+                      std::string(sample_dtype(layout.mode)) + '"';
+  if (layout.stored_pixel_bytes == 0)
+    found = "one bit, to be had as bool by pixel() and set_pixel()";
+  throw Error(ErrorCode::unsupported_type, "image: asked for " + asked + ", a pixel of mode \"" +
+                                               layout.mode + "\" has " + found);
+}
+
+[[noreturn]] void refuse_writing() {
+  throw Error(ErrorCode::unsupported_type,
+              "this image is a read-only view of a message; clone() makes a writable copy");
+}
+
+/// Without the bytes that have no meaning: the first bands of a cell, alpha last.
+void pack_row(const detail::ImageLayout& layout, std::span<const std::byte> source,
+              std::span<std::byte> target) {
+  if (layout.mode == "1") {
+    for (std::size_t x = 0; x < source.size(); ++x) {
+      if (source[x] != std::byte{0}) target[x / 8] |= std::byte{0x80} >> (x % 8);
+    }
+    return;
+  }
+  const std::size_t bands = target.size() / layout.width;
+  for (std::size_t x = 0; x < layout.width; ++x) {
+    const auto cell = source.subspan(x * 4, 4);
+    const auto pixel = target.subspan(x * bands, bands);
+    std::copy_n(cell.begin(), bands, pixel.begin());
+    if (bands == 2) pixel[1] = cell[3];
+    if (layout.mode == "LAB") {  // Signed outside, with an offset of 128 in Pillow's cells.
+      pixel[1] ^= std::byte{0x80};
+      pixel[2] ^= std::byte{0x80};
+    }
+  }
+}
+
 }  // namespace
 
 std::unique_ptr<ImageData> ImageAccess::view(Layout layout, const Payload& payload) {
@@ -56,12 +111,19 @@ ImageData::ImageData(std::string mode, std::size_t width, std::size_t height,
 ImageData::ImageData(std::string mode, std::size_t width, std::size_t height,
                      std::span<const std::byte> pixels, const ImageOptions& options)
     : ImageData(std::move(mode), width, height, options) {
-  if (pixels.size() != layout_->pixels_bytes) {
-    throw Error(ErrorCode::invalid_argument,
-                "image: " + std::to_string(pixels.size()) + " bytes of pixels; an image with " +
-                    layout_->metadata_json + " has " + std::to_string(layout_->pixels_bytes));
-  }
+  check_size(*layout_, pixels.size());
   std::copy(pixels.begin(), pixels.end(), writable_);
+}
+
+ImageData ImageData::view(std::string mode, std::size_t width, std::size_t height,
+                          const Payload& pixels, const ImageOptions& options) {
+  Layout layout = layout_of_user(std::move(mode), width, height, options);
+  if (layout->palette_bytes > 0) {
+    throw Error(ErrorCode::invalid_argument,
+                "image: a view has no palette; the constructors copy pixels and palette");
+  }
+  check_size(*layout, pixels.size());
+  return {std::move(layout), keep(pixels)};
 }
 
 ImageData ImageData::from_file(std::string encoding, std::string mode, std::size_t width,
@@ -102,16 +164,105 @@ std::span<const std::byte> ImageData::pixels() const {
   return payload_.bytes.first(layout_->pixels_bytes);
 }
 
+std::size_t ImageData::pixel_bytes() const {
+  check_raw();
+  return layout_->stored_pixel_bytes;
+}
+
 std::span<std::byte> ImageData::mutable_pixels() {
   check_raw();
-  if (writable_ == nullptr) {
-    throw Error(ErrorCode::unsupported_type, "this image is a read-only view of a message");
-  }
+  if (writable_ == nullptr) refuse_writing();
   return {writable_, layout_->pixels_bytes};
 }
 
 std::span<const std::byte> ImageData::palette() const noexcept {
   return payload_.bytes.last(layout_->palette_bytes);
+}
+
+void ImageData::check_values(std::string_view dtype, std::size_t value_bytes,
+                             std::size_t alignment) const {
+  check_raw();
+  const std::size_t pixel_bytes = layout_->stored_pixel_bytes;
+  const bool matches = pixel_bytes != 0 && (dtype.empty() ? value_bytes == pixel_bytes
+                                                          : dtype == sample_dtype(layout_->mode));
+  if (!matches) refuse_value(*layout_, dtype, value_bytes);
+  if (reinterpret_cast<std::uintptr_t>(payload_.data()) % alignment != 0) {
+    throw Error(ErrorCode::unsupported_type, "image: the pixels are not aligned to " +
+                                                 std::to_string(alignment) +
+                                                 " bytes; clone() makes an aligned copy");
+  }
+}
+
+std::size_t ImageData::check_pixel(std::size_t x, std::size_t y, std::string_view dtype,
+                                   std::size_t value_bytes) const {
+  check_raw();
+  const detail::ImageLayout& layout = *layout_;
+  if (x >= layout.width || y >= layout.height) {
+    throw Error(ErrorCode::invalid_argument,
+                "image: pixel " + std::to_string(x) + ", " + std::to_string(y) + " of " +
+                    std::to_string(layout.width) + " x " + std::to_string(layout.height));
+  }
+  const std::string_view sample = sample_dtype(layout.mode);
+  const bool is_bool = dtype == "|b1";
+  const bool only_order = dtype == "<u2" && sample == ">u2";
+  const bool matches = is_bool ? layout.mode == "1"
+                               : value_bytes == layout.stored_pixel_bytes &&
+                                     (dtype.empty() || dtype == sample || only_order);
+  if (!matches) refuse_value(layout, dtype, value_bytes);
+  const std::size_t in_row = layout.stored_pixel_bytes == 0 ? x / 8 : x * layout.stored_pixel_bytes;
+  return y * layout.row_bytes + in_row;
+}
+
+void ImageData::read_pixel(std::size_t x, std::size_t y, std::string_view dtype,
+                           std::span<std::byte> value) const {
+  const std::byte* place = payload_.data() + check_pixel(x, y, dtype, value.size());
+  if (dtype == "|b1") {
+    const bool is_bit = layout_->stored_pixel_bytes == 0;
+    const std::byte mask = is_bit ? std::byte{0x80} >> (x % 8) : std::byte{0xFF};
+    value[0] = static_cast<std::byte>((*place & mask) != std::byte{0});
+    return;
+  }
+  std::copy_n(place, value.size(), value.begin());
+  if (layout_->mode == "I;16B" && !dtype.empty()) std::reverse(value.begin(), value.end());
+}
+
+void ImageData::write_pixel(std::size_t x, std::size_t y, std::string_view dtype,
+                            std::span<const std::byte> value) {
+  const std::size_t at = check_pixel(x, y, dtype, value.size());
+  if (writable_ == nullptr) refuse_writing();
+  std::byte* place = writable_ + at;
+  if (dtype == "|b1") {
+    const bool is_bit = layout_->stored_pixel_bytes == 0;
+    const std::byte mask = is_bit ? std::byte{0x80} >> (x % 8) : std::byte{0xFF};
+    *place = value[0] != std::byte{0} ? *place | mask : *place & ~mask;
+    return;
+  }
+  std::copy(value.begin(), value.end(), place);
+  if (layout_->mode == "I;16B" && !dtype.empty()) std::reverse(place, place + value.size());
+}
+
+ImageData ImageData::clone() const {
+  auto owner = allocate_bytes(payload_.size());
+  std::byte* bytes = owner.get();
+  write_payload({bytes, payload_.size()});
+  ImageData copy(layout_, {{bytes, payload_.size()}, std::move(owner)});
+  copy.writable_ = bytes;
+  return copy;
+}
+
+ImageData ImageData::to_packed() const {
+  check_raw();
+  if (layout_->pixel_bytes == 0) return clone();
+  ImageOptions options;
+  options.palette_mode = layout_->palette_mode;
+  options.palette.assign(palette().begin(), palette().end());
+  options.transparency = layout_->transparency;
+  ImageData packed(layout_->mode, layout_->width, layout_->height, options);
+  for (std::size_t y = 0; y < layout_->height && layout_->width > 0; ++y) {
+    pack_row(*layout_, pixels().subspan(y * layout_->row_bytes, layout_->row_bytes),
+             packed.mutable_pixels().subspan(y * packed.row_bytes(), packed.row_bytes()));
+  }
+  return packed;
 }
 
 void ImageData::write_payload(std::span<std::byte> target) const {

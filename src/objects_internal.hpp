@@ -4,11 +4,16 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <memory>
+#include <span>
 #include <string>
+#include <string_view>
 
+#include "codec_flatbuffer.hpp"
 #include "codec_image.hpp"
 #include "codec_layout.hpp"
+#include "ipc0cp/flatbuffer_data.hpp"
 #include "ipc0cp/image_data.hpp"
 #include "ipc0cp/message.hpp"
 #include "ipc0cp/numpy_array.hpp"
@@ -25,6 +30,19 @@ std::shared_ptr<std::byte> allocate_bytes(std::size_t size);
 /// `payload` itself if it has an owner, else a copy that has one.
 Payload keep(const Payload& payload);
 
+inline std::string_view as_text(std::span<const std::byte> bytes) noexcept {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+inline void copy_bytes(std::span<std::byte> target, std::string_view source) {
+  if (!source.empty()) std::memcpy(target.data(), source.data(), source.size());
+}
+
+/// Whether a text is kept where it lies rather than copied.
+inline bool worth_a_view(const Payload& payload) noexcept {
+  return payload.owner != nullptr && payload.bytes.size() > kLongestCopiedText;
+}
+
 /// Makes arrays from layouts that are already checked.
 class ArrayAccess {
  public:
@@ -39,9 +57,17 @@ class ImageAccess {
                                          const Payload& payload);
 };
 
-/// Makes texts and JSON values from text that is already checked.
+/// Makes flatbuffers that are already checked.
+class FlatBufferAccess {
+ public:
+  static std::unique_ptr<FlatBufferData> view(
+      std::shared_ptr<const detail::FlatBufferLayout> layout, const Payload& payload);
+};
+
+/// Makes bytes, texts and JSON values from what is already checked.
 class PlainAccess {
  public:
+  static std::unique_ptr<BytesData> bytes(const Payload& payload, std::string metadata_json);
   static std::unique_ptr<TextData> text(std::string text);
   static std::unique_ptr<JsonData> json(std::string text, unsigned levels);
 };

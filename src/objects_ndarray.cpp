@@ -71,6 +71,33 @@ struct Gatherer {
   }
 };
 
+/// Bytes that a byte order puts in order: of a complex number each half, of a text each character.
+std::size_t unit_bytes(std::string_view dtype, std::size_t item_bytes) {
+  if (dtype[1] == 'c') return item_bytes / 2;
+  return dtype[1] == 'U' ? 4 : item_bytes;
+}
+
+template <std::size_t size>
+void reverse_each(std::byte* target, std::span<const std::byte> source) {
+  // A length known here becomes one instruction.
+  for (std::size_t at = 0; at < source.size(); at += size) {
+    std::reverse_copy(source.data() + at, source.data() + at + size, target + at);
+  }
+}
+
+void reverse_units(std::byte* target, std::span<const std::byte> source, std::size_t unit) {
+  switch (unit) {
+    case 2:
+      return reverse_each<2>(target, source);
+    case 4:
+      return reverse_each<4>(target, source);
+    case 8:
+      return reverse_each<8>(target, source);
+    default:
+      return reverse_each<16>(target, source);
+  }
+}
+
 }  // namespace
 
 std::unique_ptr<NumpyArray> ArrayAccess::view(Layout layout, const Payload& payload) {
@@ -122,6 +149,10 @@ NumpyArray NumpyArray::gather(std::string_view dtype, std::vector<std::size_t> s
   }
   NumpyArray array(dtype, std::move(shape));
   if (array.payload_bytes() == 0) return array;
+  if (first == nullptr) {
+    throw Error(ErrorCode::invalid_argument,
+                "gather: no memory to read " + std::to_string(array.size()) + " elements from");
+  }
   Gatherer gatherer{array.shape(), strides_bytes, array.item_bytes(), array.writable_};
   gatherer.copy(first, 0);
   return array;
@@ -144,6 +175,41 @@ std::span<std::byte> NumpyArray::mutable_bytes() {
   return {writable_, payload_.bytes.size()};
 }
 
+std::size_t NumpyArray::position(std::initializer_list<std::size_t> index) const {
+  const std::span<const std::size_t> lengths = shape();
+  if (index.size() != lengths.size()) {
+    throw Error(ErrorCode::invalid_argument, "an index of " + std::to_string(index.size()) +
+                                                 " numbers in an array of " +
+                                                 std::to_string(lengths.size()) + " dimensions");
+  }
+  std::size_t place = 0;
+  for (std::size_t step = 0; step < lengths.size(); ++step) {
+    // The dimension whose index is fastest comes last.
+    const std::size_t dimension = order() == ArrayOrder::c ? step : lengths.size() - 1 - step;
+    const std::size_t wanted = index.begin()[dimension];
+    if (wanted >= lengths[dimension]) {
+      throw Error(ErrorCode::invalid_argument,
+                  "index " + std::to_string(wanted) + " in dimension " + std::to_string(dimension) +
+                      " of length " + std::to_string(lengths[dimension]));
+    }
+    place = place * lengths[dimension] + wanted;
+  }
+  return place;
+}
+
+NumpyArray NumpyArray::to_native() const {
+  const std::string_view found = layout_->dtype;
+  if (found.starts_with('{')) {
+    throw Error(ErrorCode::unsupported_type, "to_native: a structured dtype, " +
+                                                 std::string(found.substr(0, 200)) +
+                                                 "; exchange the bytes of its fields by hand");
+  }
+  if (!found.starts_with('>')) return clone();
+  NumpyArray result('<' + std::string(found.substr(1)), layout_->shape, layout_->options);
+  reverse_units(result.writable_, payload_.bytes, unit_bytes(found, layout_->item_bytes));
+  return result;
+}
+
 NumpyArray NumpyArray::clone() const {
   auto owner = allocate_bytes(payload_.bytes.size());
   std::byte* bytes = owner.get();
@@ -160,10 +226,13 @@ void NumpyArray::check_item(std::string_view wanted, std::size_t item_bytes,
   if (!matches) {
     const std::string shown = wants_class ? "a class of " + std::to_string(item_bytes) + " bytes"
                                           : "dtype \"" + std::string(wanted) + "\"";
+    const char* way_out = dtype.starts_with('>')
+                              ? "; to_native() makes a copy in the byte order of this machine"
+                              : "";
     throw Error(ErrorCode::unsupported_type,
                 "values: asked for " + shown + ", the array has dtype " +
                     std::string(dtype.substr(0, 200)) + " with " +
-                    std::to_string(layout_->item_bytes) + " bytes per item");
+                    std::to_string(layout_->item_bytes) + " bytes per item" + way_out);
   }
   const auto address = reinterpret_cast<std::uintptr_t>(payload_.bytes.data());
   if (address % alignment != 0) {

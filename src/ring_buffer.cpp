@@ -13,6 +13,7 @@
 #include "platform/clock.hpp"
 #include "ring_buffer_errors.hpp"
 #include "shm/channel.hpp"
+#include "shm/joining.hpp"
 
 namespace ipc0cp {
 namespace {
@@ -21,14 +22,26 @@ constexpr std::size_t kStackBytes = 1024;
 constexpr std::size_t kBatchBytes = 64 << 10;
 constexpr std::size_t kMostAtOnce = 4096;  ///< Messages of one pop_many.
 
+/// Refuses an option outside its limits.
+void check_range(const char* name, std::uint64_t value, std::uint64_t lowest, std::uint64_t highest,
+                 const char* way_out) {
+  if (value >= lowest && value <= highest) return;
+  throw Error(ErrorCode::invalid_argument,
+              std::string(name) + " must be within " + std::to_string(lowest) + ".." +
+                  std::to_string(highest) + ", not " + std::to_string(value) + "; " + way_out);
+}
+
 void check_total(std::size_t total_data_bytes) {
   if (total_data_bytes == 0) return;
-  if (total_data_bytes < kMinTotalDataBytes || total_data_bytes > kMaxTotalDataBytes) {
-    throw Error(ErrorCode::invalid_argument, "total_data_bytes must be " +
-                                                 std::to_string(kMinTotalDataBytes) + ".." +
-                                                 std::to_string(kMaxTotalDataBytes) + ", this is " +
-                                                 std::to_string(total_data_bytes));
-  }
+  check_range("total_data_bytes", total_data_bytes, kMinTotalDataBytes, kMaxTotalDataBytes,
+              "0 takes the size of the ring that is there");
+}
+
+void check_mode(unsigned mode) {
+  if (mode >= kMinMode && mode <= kMaxMode) return;
+  throw Error(ErrorCode::invalid_argument, "mode must be within " + shm::octal(kMinMode) + ".." +
+                                               shm::octal(kMaxMode) + ", not " + shm::octal(mode) +
+                                               "; the ring's owner reads and writes, others may");
 }
 
 shm::Deadline deadline_of(bool blocking, Timeout timeout) {
@@ -58,19 +71,10 @@ SharedRingBufferProducer::SharedRingBufferProducer(std::string shm_name,
                                                    ProducerOptions options)
     : options_(std::move(options)) {
   check_total(total_data_bytes);
-  if (options_.max_messages > kMaxMaxMessages) {
-    throw Error(ErrorCode::invalid_argument, "max_messages must be 1.." +
-                                                 std::to_string(kMaxMaxMessages) + ", this is " +
-                                                 std::to_string(options_.max_messages));
+  if (options_.max_messages != 0) {
+    check_range("max_messages", options_.max_messages, 1, kMaxMaxMessages, "0 takes the default");
   }
-  if ((options_.mode & ~0777U) != 0 || (options_.mode & 0600U) != 0600U) {
-    throw Error(
-        ErrorCode::invalid_argument,
-        "mode must hold 0o600 and nothing beyond 0o777, this is " + std::to_string(options_.mode));
-  }
-  if (options_.consumer_wait_timeout.count() < 0) {
-    throw Error(ErrorCode::invalid_argument, "consumer_wait_timeout must be zero or more");
-  }
+  check_mode(options_.mode);
   shm::ChannelOptions channel;
   channel.open.name = shm::checked_name(shm_name);
   channel.open.role = shm::Role::kProducer;
@@ -82,7 +86,7 @@ SharedRingBufferProducer::SharedRingBufferProducer(std::string shm_name,
   channel.open.stale = options_.stale;
   channel.open.trusted_owners = options_.trusted_owners;
   channel.open.interrupt_check = options_.interrupt_check;
-  channel.consumer_wait_ns = options_.consumer_wait_timeout.count();
+  channel.consumer_wait_ns = options_.consumer_wait_timeout.nanoseconds();
   channel_ = shm::Channel::open(channel, platform::kForever);
 }
 

@@ -15,8 +15,8 @@ namespace {
 
 using Key = std::pair<std::string, std::string>;  // name, version; version "" is any
 
-constexpr std::array<std::string_view, 7> kBuiltInTypes = {"bytes", "text", "json", "ndarray",
-                                                           "image", "list", "map"};
+constexpr std::array<std::string_view, 8> kBuiltInTypes = {"bytes", "text", "json", "ndarray",
+                                                           "image", "list", "map",  "flatbuffer"};
 
 }  // namespace
 

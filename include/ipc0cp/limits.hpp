@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// The limits of a ring, stated once.
+/// The limits of rings and objects, stated once.
 #pragma once
 
 #include <cstddef>
@@ -15,6 +15,9 @@ inline constexpr std::size_t kMinTotalDataBytes = 1024;
 inline constexpr std::size_t kMaxTotalDataBytes = std::size_t{1} << 47;
 /// Largest `max_messages`.
 inline constexpr std::uint32_t kMaxMaxMessages = 1U << 20;
+/// Smallest and largest `mode` of a ring: its owner always reads and writes.
+inline constexpr unsigned kMinMode = 0600;
+inline constexpr unsigned kMaxMode = 0777;
 /// `max_messages` of a ring that names none: total_data_bytes / 1024, within 64 .. 8192.
 IPC0CP_EXPORT std::uint32_t default_max_messages(std::size_t total_data_bytes) noexcept;
 
@@ -24,5 +27,14 @@ inline constexpr std::uint32_t kMaxParticipants = 1023;
 inline constexpr std::size_t kMaxMetadataBytes = std::size_t{1} << 30;
 /// Longest name of a ring, in characters.
 inline constexpr std::size_t kMaxNameLength = 200;
+
+/// Levels of arrays and objects in one JSON value.
+inline constexpr unsigned kMaxJsonLevels = 512;
+/// Levels of lists and maps, and of the JSON arrays and objects in them.
+inline constexpr unsigned kMaxContainerLevels = 64;
+/// Dimensions of an array.
+inline constexpr std::size_t kMaxDimensions = 64;
+/// Width and height of an image, in pixels.
+inline constexpr std::size_t kMaxImageLength = 0x7FFFFFFF;
 
 }  // namespace ipc0cp

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "ipc0cp/containers.hpp"           // IWYU pragma: export
+#include "ipc0cp/flatbuffer_data.hpp"      // IWYU pragma: export
 #include "ipc0cp/image_data.hpp"           // IWYU pragma: export
 #include "ipc0cp/numpy_array.hpp"          // IWYU pragma: export
 #include "ipc0cp/plain_data.hpp"           // IWYU pragma: export

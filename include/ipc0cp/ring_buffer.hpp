@@ -50,7 +50,7 @@ using InterruptCheck = bool (*)();
 struct ProducerOptions {
   bool blocking = true;  ///< false: calls never wait, time-outs are ignored.
   /// How long a push waits for a first consumer before it throws no_consumers.
-  std::chrono::nanoseconds consumer_wait_timeout = std::chrono::seconds(60);
+  Timeout consumer_wait_timeout = std::chrono::seconds(60);
   /// Messages of a consumer that died go back to their place (fixed when the ring is created).
   bool redeliver = false;
   /// Most messages alive at once; 0: the ring's default, see `default_max_messages`.
@@ -104,7 +104,7 @@ struct IPC0CP_EXPORT RingBufferObject {
   template <class T>
   [[nodiscard]] T& as() const {
     auto* object = dynamic_cast<T*>(data.get());
-    if (object == nullptr) throw_wrong_type(T::kTypeName);
+    if (object == nullptr) throw_wrong_type(detail::class_name<T>());
     return *object;
   }
   /// The metadata of the message, one JSON object.

@@ -4,10 +4,9 @@
 #pragma once
 
 #include <chrono>
-#include <cmath>
 #include <cstdint>
 #include <limits>
-#include <type_traits>
+#include <string>
 
 #include "ipc0cp/error.hpp"
 
@@ -41,17 +40,16 @@ class Timeout {
   template <class Rep, class Period>
   static constexpr std::int64_t saturate(std::chrono::duration<Rep, Period> duration) {
     using Seconds = std::chrono::duration<long double>;
-    if constexpr (std::is_floating_point_v<Rep>) {
-      if (duration.count() != duration.count()) refuse("NaN");
-    }
-    if (duration.count() < Rep{0}) refuse("negative");
-    const long double nanoseconds = Seconds(duration).count() * 1e9L;
+    const long double seconds = Seconds(duration).count();
+    if (!(seconds >= 0)) refuse(seconds);  // Also NaN.
+    const long double nanoseconds = seconds * 1e9L;
     if (nanoseconds >= 9.2e18L) return kForever;
     return static_cast<std::int64_t>(nanoseconds + 0.5L);
   }
-  [[noreturn]] static void refuse(const char* what) {
+  [[noreturn]] static void refuse(long double seconds) {
     throw Error(ErrorCode::invalid_argument,
-                std::string("a time-out must be zero or more, this one is ") + what);
+                "a time-out is 0 (does not wait) or more seconds, not " + std::to_string(seconds) +
+                    "; leave it out to wait for ever");
   }
 
   std::int64_t nanoseconds_ = kForever;

@@ -6,9 +6,11 @@
 #include <nanobind/nanobind.h>
 
 #include <chrono>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -19,17 +21,36 @@ namespace ipc0cp::python {
 
 namespace nb = nanobind;
 
-/// None or inf: for ever. @throws Error (invalid_argument) for negative and NaN.
-inline Timeout timeout_from(nb::handle seconds) {
+/// @throws TypeError naming the argument and its value.
+[[noreturn]] inline void refuse_type(const char* name, const char* wanted, nb::handle value) {
+  const nb::object shown = nb::module_::import_("reprlib").attr("repr")(value);
+  const std::string text = std::string(name) + " must be " + wanted + ", not " +
+                           nb::str(shown).c_str() + " (" +
+                           nb::str(value.type().attr("__name__")).c_str() + ")";
+  throw nb::type_error(text.c_str());
+}
+
+/// None or inf: for ever. @throws Error (invalid_argument) for negative and NaN; TypeError.
+inline Timeout timeout_from(nb::handle seconds, const char* name = "timeout") {
+  constexpr const char* kWanted = "a number of seconds or None";
   if (seconds.is_none()) return Timeout::forever();
-  const double value = PyFloat_AsDouble(seconds.ptr());
-  if (value == -1.0 && PyErr_Occurred() != nullptr) nb::raise_python_error();
+  // `block` of queue.Queue stands where the time-out stands here.
+  if (PyBool_Check(seconds.ptr())) refuse_type(name, kWanted, seconds);
+  double value = PyFloat_AsDouble(seconds.ptr());
+  if (value == -1.0 && PyErr_Occurred() != nullptr) {
+    const bool is_huge = PyErr_ExceptionMatches(PyExc_OverflowError) != 0;
+    if (!is_huge && PyErr_ExceptionMatches(PyExc_TypeError) == 0) nb::raise_python_error();
+    PyErr_Clear();
+    if (!is_huge) refuse_type(name, kWanted, seconds);
+    value = seconds < nb::int_(0) ? -HUGE_VAL : HUGE_VAL;
+  }
   return std::chrono::duration<double>(value);
 }
 
-/// Seconds as nanoseconds, saturating.
-inline std::chrono::nanoseconds nanoseconds_from(nb::handle seconds) {
-  return std::chrono::nanoseconds(timeout_from(seconds).nanoseconds());
+/// Exactly True or False. @throws TypeError.
+inline bool flag_from(nb::handle value, const char* name) {
+  if (!PyBool_Check(value.ptr())) refuse_type(name, "True or False", value);
+  return value.is(nb::handle(Py_True));
 }
 
 /// @throws Error (invalid_argument) for anything but "resume" and "discard".

@@ -59,7 +59,8 @@ class ConsumerHandle {
   }
 
   /// @return the object of a hot type, a Block to be decoded, None at end of stream.
-  nb::object pop(nb::handle seconds, bool copy) {
+  nb::object pop(nb::handle seconds, nb::handle copy_flag) {
+    const bool copy = flag_from(copy_flag, "copy");
     std::optional<Message> message = take(seconds);
     if (!message) return nb::none();
     const std::string_view metadata = message->metadata();
@@ -136,7 +137,7 @@ void bind_consumer(nb::module_& module) {
       .def("attach", &ConsumerHandle::attach, nb::arg("timeout").none(),
            nb::sig("def attach(self, timeout: float | None) -> None"))
       .def("pop", &ConsumerHandle::pop, nb::arg("timeout").none() = nb::none(),
-           nb::arg("copy") = false,
+           nb::arg("copy") = nb::bool_(false),
            nb::sig("def pop(self, timeout: float | None = None, copy: bool = False)"
                    " -> typing.Any"),
            "The object of a hot type, a Block to be decoded, or None at end of stream.")

@@ -24,5 +24,6 @@ nb::dict stats_to_dict(const RingStats& stats);
 
 void bind_producer(nb::module_& module);
 void bind_consumer(nb::module_& module);
+void bind_keeper(nb::module_& module);
 
 }  // namespace ipc0cp::python

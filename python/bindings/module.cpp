@@ -8,6 +8,7 @@
 #include "errors.hpp"
 #include "gil.hpp"
 #include "handles.hpp"
+#include "ipc0cp/limits.hpp"
 #include "json_check.hpp"
 #include "log_bridge.hpp"
 
@@ -17,6 +18,11 @@ NB_MODULE(_core, module) {
   module.def(
       "version", [] { return IPC0CP_VERSION; }, nanobind::sig("def version() -> str"),
       "The version of the core and of this package.");
+  module.attr("MIN_TOTAL_DATA_BYTES") = ipc0cp::kMinTotalDataBytes;
+  module.attr("MAX_TOTAL_DATA_BYTES") = ipc0cp::kMaxTotalDataBytes;
+  module.attr("MAX_MAX_MESSAGES") = ipc0cp::kMaxMaxMessages;
+  module.attr("MIN_MODE") = ipc0cp::kMinMode;
+  module.attr("MAX_MODE") = ipc0cp::kMaxMode;
   module.doc() = "The C++ core of ipc0cp. Use the names in `ipc0cp` instead.";
   ipc0cp::python::bind_errors(module);
   ipc0cp::python::bind_log(module);
@@ -26,4 +32,5 @@ NB_MODULE(_core, module) {
   ipc0cp::python::bind_json_check(module);
   ipc0cp::python::bind_producer(module);
   ipc0cp::python::bind_consumer(module);
+  ipc0cp::python::bind_keeper(module);
 }

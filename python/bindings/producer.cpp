@@ -110,7 +110,7 @@ void construct(ProducerHandle* self, std::string name, std::size_t total_data_by
                bool reserve, unsigned mode, const std::string& stale, nb::handle trusted_owners) {
   ProducerOptions options;
   options.blocking = blocking;
-  options.consumer_wait_timeout = nanoseconds_from(consumer_wait_timeout);
+  options.consumer_wait_timeout = timeout_from(consumer_wait_timeout, "consumer_wait_timeout");
   options.redeliver = redeliver;
   options.max_messages = max_messages;
   options.reserve = reserve;

@@ -7,8 +7,26 @@
 >>> for frame in ipc0cp.SharedRingBufferConsumer("frames"):
 ...     print(frame.shape)
 
-See :class:`SharedRingBufferProducer` and :class:`SharedRingBufferConsumer`.
+- Rings: `SharedRingBufferProducer`, `SharedRingBufferConsumer`; what their calls return: `Loan`,
+  `Message`, `RingStats`. `Queue` stands in for ``multiprocessing.Queue``.
+- Own types: `register_type`, `unregister_type`, `TypeRegistry`, `SerializableObject`. What is sent
+  in one way only: `BytesData`, `TextData`, `JsonData`, `NumpyArray`, `ImageData`, `ListData`,
+  `MapData`, `FlatBuffer`.
+- Log lines: `enable_logging`, `set_log_level`.
+- Failures are an `Error` with an `ErrorCode`:
+  nothing to take or no room now: `Timeout`, `BufferEmpty`, `BufferFull`, `NoConsumers`;
+  cannot be sent: `UnsupportedType`, `MessageTooLarge`, `InvalidArgument`;
+  cannot be opened: `SizeMismatch`, `OptionMismatch`, `NoSpace`, `VersionMismatch`, `NotARing`,
+  `PermissionDenied`, `TooManyParticipants`;
+  the handle is over: `Closed`, `ForkedHandle`, `Interrupted`;
+  damage, and the system: `CorruptPayload`, `CorruptBuffer`, `OutOfMemory`, `SystemFailure`.
+
+Handles are thread-safe. Sizes are bytes, times are seconds.
 """
+
+import importlib as _importlib
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+from typing import Any as _Any
 
 from ipc0cp._core import version as _version
 from ipc0cp.errors import (
@@ -36,6 +54,7 @@ from ipc0cp.errors import (
     UnsupportedType,
     VersionMismatch,
 )
+from ipc0cp.flatbuffer import FlatBuffer
 from ipc0cp.log import enable_logging, set_log_level
 from ipc0cp.message import Message
 from ipc0cp.objects import (
@@ -51,6 +70,10 @@ from ipc0cp.objects import (
 from ipc0cp.ring_buffer import RingStats, SharedRingBufferConsumer, SharedRingBufferProducer
 from ipc0cp.type_registry import TypeRegistry, register_type, unregister_type
 
+if _TYPE_CHECKING:
+    from ipc0cp.loan import Loan
+    from ipc0cp.queues import Queue
+
 __version__: str = _version()
 
 __all__ = [
@@ -62,12 +85,14 @@ __all__ = [
     "CorruptPayload",
     "Error",
     "ErrorCode",
+    "FlatBuffer",
     "ForkedHandle",
     "ImageData",
     "Interrupted",
     "InvalidArgument",
     "JsonData",
     "ListData",
+    "Loan",
     "MapData",
     "Message",
     "MessageTooLarge",
@@ -78,6 +103,7 @@ __all__ = [
     "OptionMismatch",
     "OutOfMemory",
     "PermissionDenied",
+    "Queue",
     "RingStats",
     "SerializableObject",
     "SharedRingBufferConsumer",
@@ -96,3 +122,13 @@ __all__ = [
     "set_log_level",
     "unregister_type",
 ]
+
+
+# Imported on first use, with what they bring along (NumPy, multiprocessing).
+_LAZY = {"Loan": "ipc0cp.loan", "Queue": "ipc0cp.queues"}
+
+
+def __getattr__(name: str) -> _Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(_importlib.import_module(_LAZY[name]), name)

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from ipc0cp import containers, objects, strict_json
+from ipc0cp import containers, flatbuffer, objects, strict_json
 from ipc0cp.encoding import Encoded, Metadata, Received, type_name
 from ipc0cp.errors import CorruptPayload, UnsupportedType
 from ipc0cp.metadata import (
@@ -82,6 +82,9 @@ def _encode_foreign(obj: Any, kind: type, levels: int) -> Encoded:
         return _encode_numpy(obj, kind)
     if "PIL" in modules:
         return _encode_pillow(obj, kind)
+    if "flatbuffers" in modules and flatbuffer.is_builder(kind):
+        _ENCODERS[kind] = _encode_flatbuffer
+        return flatbuffer.encode(obj)
     for base in _BASES:
         if isinstance(obj, base):
             raise UnsupportedType(
@@ -171,6 +174,10 @@ def _encode_json(obj: Any, levels: int) -> Encoded:
     return Encoded(JSON_METADATA, len(data), payload=data)
 
 
+def _encode_flatbuffer(obj: Any, _: int) -> Encoded:
+    return flatbuffer.encode(obj)
+
+
 def _encode_list(obj: Any, levels: int) -> Encoded:
     return containers.encode_list(obj, levels, encode)
 
@@ -229,6 +236,7 @@ _ENCODERS: dict[type, Callable[[Any, int], Encoded]] = {
     bool: _encode_json,
     list: _encode_list,
     tuple: _encode_list,
+    flatbuffer.FlatBuffer: _encode_flatbuffer,
     objects.BytesData: _encode_bytes_data,
     objects.TextData: _encode_text_data,
     objects.JsonData: _encode_json_data,
@@ -335,6 +343,10 @@ def _decode_image(metadata: Metadata, received: Received, _: int) -> Any:
     return images.decode(metadata, received)
 
 
+def _decode_flatbuffer(metadata: Metadata, received: Received, _: int) -> Any:
+    return flatbuffer.decode(metadata, received)
+
+
 def _decode_list(metadata: Metadata, received: Received, levels: int) -> Any:
     return containers.decode_list(metadata, received, levels, decode)
 
@@ -351,5 +363,6 @@ _DECODERS: dict[str, Callable[[Metadata, Received, int], Any]] = {
     "image": _decode_image,
     "list": _decode_list,
     "map": _decode_map,
+    "flatbuffer": _decode_flatbuffer,
 }
 assert set(_DECODERS) == BUILTIN_TAGS

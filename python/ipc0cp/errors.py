@@ -63,7 +63,7 @@ class BufferEmpty(Error, queue.Empty):
 
 
 class BufferFull(Error, queue.Full):
-    """A non-blocking loan found no room. (A push returns False instead.)"""
+    """A non-blocking loan found no room; a push returns False instead."""
 
     code = ErrorCode.buffer_full
 

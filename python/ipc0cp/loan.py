@@ -19,24 +19,24 @@ into an empty one with memory of its own.
 from __future__ import annotations
 
 import math
-import operator
 import sys
 from collections.abc import Iterable
 from inspect import CO_OPTIMIZED
-from types import FrameType, TracebackType
+from types import CodeType, FrameType, TracebackType
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import DTypeLike, NDArray
 
-from ipc0cp import _core, arrays
+from ipc0cp import _core, arguments, arrays
 from ipc0cp.encoding import view_of
 from ipc0cp.errors import InvalidArgument, MessageTooLarge
 
 # Before Python 3.13 `frame.f_locals` of a function is a dict that stays with the frame and holds
 # its values once more.
 _LOCALS_ARE_COPIES = sys.version_info < (3, 13)
-_LARGEST_RING = 2**47
+# From Python 3.14 on a parameter may borrow the reference of a variable of the caller.
+_PARAMETERS_MAY_BORROW = sys.version_info >= (3, 14)
 _UINT8 = np.dtype(np.uint8)
 
 
@@ -52,19 +52,53 @@ _PROBE = _Probe()
 _OWN_REFERENCES = _core.references(_PROBE.held)
 
 
-def _references_from(frame: FrameType, loan: Loan) -> int:
-    """How many references to the array of `loan` the variables of `frame` make."""
-    variables = frame.f_locals
-    names = [name for name, value in variables.items() if value is loan._array]
-    if _LOCALS_ARE_COPIES and frame.f_code.co_flags & CO_OPTIMIZED:
-        if sys.gettrace() is not None:
-            return 2 * len(names)  # A debugger would take missing names for deleted variables.
-        # Nothing must live longer because somebody looked: not the array, not other variables.
-        if sys.getrefcount(variables) == 3:  # The frame, the variable here and the argument.
-            variables.clear()
+class _Variables:
+    """Counts the references to the array of a loan that variables of running functions make.
+
+    Never too many, for a reference that is not there would hide an alias that is.
+    """
+
+    def __init__(self, loan: Loan) -> None:
+        self._loan = loan
+        self._owned = 0
+        self._has_cell = False
+        self._sees_cell = False
+        self._dicts: list[object] = []
+
+    @property
+    def references(self) -> int:
+        # Nested functions see one and the same cell, whose maker may have returned.
+        return self._owned + (self._sees_cell and not self._has_cell)
+
+    def add(self, frame: FrameType) -> None:
+        variables = frame.f_locals
+        names = [name for name, value in variables.items() if value is self._loan._array]
+        if not frame.f_code.co_flags & CO_OPTIMIZED:
+            # Modules, classes and exec: the variables are a dict that several frames may use.
+            if all(known is not variables for known in self._dicts):
+                self._dicts.append(variables)
+                self._owned += len(names)
+            return
         for name in names:
-            variables.pop(name, None)
-    return len(names)
+            self._add_variable(name, frame.f_code)
+        if _LOCALS_ARE_COPIES and sys.gettrace() is not None:
+            self._owned += len(names)  # A debugger would take missing names for deleted variables.
+        elif _LOCALS_ARE_COPIES:
+            # Nothing must live longer because somebody looked: not the array, not other variables.
+            if sys.getrefcount(variables) == 3:  # The frame, the variable here and the argument.
+                variables.clear()
+            for name in names:
+                variables.pop(name, None)
+
+    def _add_variable(self, name: str, code: CodeType) -> None:
+        parameters = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+        if name in code.co_freevars:
+            self._sees_cell = True
+        elif name in code.co_cellvars:
+            self._has_cell = True
+            self._owned += 1
+        elif not (_PARAMETERS_MAY_BORROW and name in parameters):
+            self._owned += 1
 
 
 class Loan:
@@ -85,11 +119,11 @@ class Loan:
     ) -> None:
         self._block: _core.LoanBlock | None = block
         self._metadata = metadata
-        self._hidden: np.ndarray[Any, Any] | None = np.ndarray(shape, dtype, view_of(block))
-        self._array: np.ndarray[Any, Any] | None = self._hidden.view()
+        self._hidden: NDArray[Any] | None = np.ndarray(shape, dtype, view_of(block))
+        self._array: NDArray[Any] | None = self._hidden.view()
 
     @property
-    def array(self) -> np.ndarray[Any, Any]:
+    def array(self) -> NDArray[Any]:
         """The writable memory of the ring; its contents are undefined at first.
 
         Raises:
@@ -155,16 +189,16 @@ class Loan:
         """What else could write to the memory, or None. No local variable may hold the array."""
         if _core.references(self._hidden) > _OWN_REFERENCES + 1:  # The array's base is the 1.
             return "a view of the loaned array"
-        accounted = 0
+        variables = _Variables(self)
         # Counted anew after each look, because looking at variables may itself make references.
-        while _core.references(self._array) > _OWN_REFERENCES + accounted:
+        while _core.references(self._array) > _OWN_REFERENCES + variables.references:
             if caller is None:
                 return "something that holds the loaned array (a memoryview, tensor or container)"
-            accounted += _references_from(caller, self)
+            variables.add(caller)
             caller = caller.f_back
         return None
 
-    def __enter__(self) -> np.ndarray[Any, Any]:
+    def __enter__(self) -> NDArray[Any]:
         return self.array
 
     def __exit__(
@@ -194,15 +228,14 @@ def make_loan(
     timeout: float | None,
 ) -> Loan:
     """See `SharedRingBufferProducer.loan`."""
-    dimensions = (shape,) if isinstance(shape, int) else tuple(operator.index(n) for n in shape)
-    if any(dimension < 0 for dimension in dimensions):
-        raise InvalidArgument(f"a shape has no negative dimensions: {dimensions}")
+    dimensions = arguments.shape(shape)
     data_type = np.dtype(dtype)
     metadata = arrays.array_metadata(dimensions, data_type)
     payload_bytes = math.prod(dimensions) * data_type.itemsize
-    if payload_bytes > _LARGEST_RING:
+    if payload_bytes > _core.MAX_TOTAL_DATA_BYTES:
         raise MessageTooLarge(
-            f"a loan of {payload_bytes:,} bytes is larger than any ring ({_LARGEST_RING:,} bytes)"
+            f"a loan of {payload_bytes:,} bytes is larger than any ring"
+            f" ({_core.MAX_TOTAL_DATA_BYTES:,} bytes)"
         )
     block = handle.loan(payload_bytes, len(metadata), timeout)
     return Loan(block, metadata, dimensions, data_type)

@@ -19,7 +19,7 @@ class Message:
     The block of the ring goes back when the message and everything made over its payload is
     gone; until then it stays valid, also past `close()` and past the consumer. In a ring made
     with ``redeliver=True``, `done()` (or leaving a ``with`` block without an exception) says that
-    the message is finished and must not come again.
+    the message is finished and must not come again. One thread at a time.
     """
 
     __slots__ = ("__weakref__", "_block")

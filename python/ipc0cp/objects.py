@@ -65,8 +65,8 @@ class _Data(SerializableObject):
 class BytesData(_Data):
     """Raw bytes; also what arrives for a type that nobody has registered here.
 
-    ``bytes(data)`` is the payload, ``data.metadata`` what it says about itself. Pushed again, it
-    goes out unchanged.
+    ``bytes(data)`` is the `payload`, `metadata` (a JSON object) what it says about itself. Pushed
+    again, it goes out unchanged.
 
     Args:
         payload: any buffer; copied unless it is bytes.

@@ -5,17 +5,18 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from ipc0cp import _core, codec, errors
+from ipc0cp import _core, arguments, codec, errors
 from ipc0cp.at_exit import close_with_process
 from ipc0cp.encoding import Encoded, Metadata, Received, view_of
 from ipc0cp.message import Message
 
 if TYPE_CHECKING:
-    from numpy.typing import DTypeLike
+    from numpy.typing import DTypeLike, NDArray
+    from typing_extensions import Buffer
 
     from ipc0cp.loan import Loan
 
@@ -65,7 +66,7 @@ class _Handle:
         """A snapshot of the ring. Thread-safe.
 
         Raises:
-            ForkedHandle, CorruptBuffer.
+            ForkedHandle, CorruptBuffer, Closed.
         """
         return RingStats(**self._handle.stats())
 
@@ -131,11 +132,13 @@ class SharedRingBufferProducer(_Handle):
     Raises:
         InvalidArgument, SizeMismatch, OptionMismatch, NoSpace, VersionMismatch, NotARing,
         PermissionDenied, TooManyParticipants: see the table in the README.
+        TypeError: for an argument of another type.
     """
 
     __slots__ = ("_push",)
 
     _handle: _core.ProducerHandle
+    _encode: Callable[[Any], Encoded] = staticmethod(codec.encode)
 
     def __init__(
         self,
@@ -148,26 +151,24 @@ class SharedRingBufferProducer(_Handle):
         max_messages: int | None = None,
         reserve: bool = False,
         mode: int = 0o600,
-        stale: str = "discard",
+        stale: Literal["discard", "resume"] = "discard",
         trusted_owners: Iterable[int] = (),
     ) -> None:
-        self._name = shm_name
+        self._name = arguments.ring_name(shm_name)
         self._options = {
-            "total_data_bytes": total_data_bytes,
-            "blocking": blocking,
+            "total_data_bytes": arguments.total_data_bytes(total_data_bytes),
+            "blocking": arguments.flag("blocking", blocking),
             "consumer_wait_timeout": consumer_wait_timeout,
-            "redeliver": redeliver,
-            "max_messages": max_messages,
-            "reserve": reserve,
-            "mode": mode,
-            "stale": stale,
-            "trusted_owners": tuple(trusted_owners),
+            "redeliver": arguments.flag("redeliver", redeliver),
+            "max_messages": arguments.max_messages(max_messages),
+            "reserve": arguments.flag("reserve", reserve),
+            "mode": arguments.mode(mode),
+            "stale": arguments.text("stale", stale),
+            "trusted_owners": arguments.trusted_owners(trusted_owners),
         }
-        _check_size(total_data_bytes)
-        _check_max_messages(max_messages)
         close_with_process()
-        arguments = {**self._options, "max_messages": max_messages or 0}
-        self._handle = _core.ProducerHandle(shm_name, **arguments)
+        options = {**self._options, "max_messages": self._options["max_messages"] or 0}
+        self._handle = _core.ProducerHandle(self._name, **options)
         self._push = self._handle.push
 
     def push(self, obj: Any, timeout: float | None = None) -> bool:
@@ -185,13 +186,13 @@ class SharedRingBufferProducer(_Handle):
         Raises:
             UnsupportedType, MessageTooLarge: at once, nothing is queued.
             NoConsumers, NoSpace, Closed, ForkedHandle, CorruptBuffer: see the table in the README.
-            InvalidArgument: for a negative or NaN timeout.
+            InvalidArgument: for a negative or NaN timeout; TypeError if it is no number.
         """
         pushed = self._push(obj, timeout)
         return self._push_encoded(obj, timeout) if pushed is None else pushed
 
     def _push_encoded(self, obj: Any, timeout: float | None) -> bool:
-        encoded = codec.encode(obj)
+        encoded = self._encode(obj)
         metadata = codec.metadata_text(encoded.metadata)
         if encoded.write is not None:
             return self._push_written(encoded, metadata, timeout)
@@ -217,7 +218,10 @@ class SharedRingBufferProducer(_Handle):
         return block.publish(metadata, timeout)
 
     def push_raw(
-        self, metadata: Metadata | str | bytes, payload: Any, timeout: float | None = None
+        self,
+        metadata: Metadata | str | bytes,
+        payload: Buffer | NDArray[Any],
+        timeout: float | None = None,
     ) -> bool:
         """Pushes a message of your own encoding: metadata and a C-contiguous buffer.
 
@@ -253,6 +257,7 @@ class SharedRingBufferProducer(_Handle):
 
         Raises:
             Timeout, BufferFull: no room in time / at once with blocking=False.
+            InvalidArgument, MessageTooLarge, UnsupportedType: for the shape or the dtype.
             Otherwise as `push`.
         """
         from ipc0cp.loan import make_loan
@@ -292,24 +297,24 @@ class SharedRingBufferConsumer(_Handle):
         auto_unlink: bool = True,
         *,
         expected_producers: int = 1,
-        stale: str = "resume",
+        stale: Literal["discard", "resume"] = "resume",
         trusted_owners: Iterable[int] = (),
     ) -> None:
-        self._name = shm_name
+        self._name = arguments.ring_name(shm_name)
+        if total_data_bytes is not None:
+            total_data_bytes = arguments.total_data_bytes(total_data_bytes)
         self._options = {
             "total_data_bytes": total_data_bytes,
-            "blocking": blocking,
-            "auto_attach": auto_attach,
-            "auto_unlink": auto_unlink,
-            "expected_producers": expected_producers,
-            "stale": stale,
-            "trusted_owners": tuple(trusted_owners),
+            "blocking": arguments.flag("blocking", blocking),
+            "auto_attach": arguments.flag("auto_attach", auto_attach),
+            "auto_unlink": arguments.flag("auto_unlink", auto_unlink),
+            "expected_producers": arguments.expected_producers(expected_producers),
+            "stale": arguments.text("stale", stale),
+            "trusted_owners": arguments.trusted_owners(trusted_owners),
         }
-        if total_data_bytes is not None:
-            _check_size(total_data_bytes)
         close_with_process()
-        arguments = {**self._options, "total_data_bytes": total_data_bytes or 0}
-        self._handle = _core.ConsumerHandle(shm_name, **arguments)
+        options = {**self._options, "total_data_bytes": total_data_bytes or 0}
+        self._handle = _core.ConsumerHandle(self._name, **options)
         self._pop = self._handle.pop
 
     def attach(self, timeout: float | None = None) -> None:
@@ -319,7 +324,7 @@ class SharedRingBufferConsumer(_Handle):
             timeout: seconds to wait for a creator if no size was given.
 
         Raises:
-            Timeout, and what the constructor raises otherwise.
+            Timeout, Closed, and what the constructor raises otherwise.
         """
         self._handle.attach(timeout)
 
@@ -353,7 +358,14 @@ class SharedRingBufferConsumer(_Handle):
         return obj
 
     def pop_raw(self, timeout: float | None = None) -> Message | None:
-        """The next message without decoding, or None at end of stream. Otherwise as `pop`."""
+        """The next message without decoding, or None at end of stream.
+
+        Args:
+            timeout: as for `pop`.
+
+        Raises:
+            What `pop` raises, but nothing about what the message holds.
+        """
         block = self._handle.pop_raw(timeout)
         return None if block is None else Message(block)
 
@@ -378,18 +390,3 @@ class SharedRingBufferConsumer(_Handle):
 def _is_numpy_array(obj: Any) -> bool:
     numpy = sys.modules.get("numpy")
     return numpy is not None and type(obj) is numpy.ndarray
-
-
-def _check_size(total_data_bytes: int) -> None:
-    # 0 means "take what is there" to the core, and must not slip through.
-    if not 1024 <= total_data_bytes <= 2**47:
-        raise errors.InvalidArgument(
-            f"total_data_bytes must be within 1024 .. 2**47, not {total_data_bytes}"
-        )
-
-
-def _check_max_messages(max_messages: int | None) -> None:
-    if max_messages is not None and not 1 <= max_messages <= 2**20:
-        raise errors.InvalidArgument(
-            f"max_messages must be None or within 1 .. 2**20, not {max_messages}"
-        )

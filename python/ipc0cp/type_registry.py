@@ -19,8 +19,10 @@ from ipc0cp.encoding import Metadata, Received
 from ipc0cp.errors import InvalidArgument
 
 #: The types of docs/object_format.md; registering one of them replaces it.
-BUILTIN_TAGS = frozenset({"bytes", "text", "json", "ndarray", "image", "list", "map"})
-RESERVED_TAGS = frozenset({"pickle"})
+BUILTIN_TAGS = frozenset(
+    {"bytes", "text", "json", "ndarray", "image", "list", "map", "flatbuffer"}
+)
+RESERVED_TAGS = frozenset({"pickle", "python"})
 
 Deserialize = Callable[[dict[str, str], Any], Any]
 Serialize = Callable[[Any], tuple[Metadata | str | bytes, Any]]

@@ -4,10 +4,15 @@
 from __future__ import annotations
 
 import gc
+import importlib
+import multiprocessing
+import os
+import shutil
 import signal
+import subprocess
 
 import pytest
-from helpers import MIB, SHM, file_of, new_name
+from helpers import MIB, PATIENCE, ROOT, SHM, file_of, new_name
 from hypothesis import settings
 
 import ipc0cp
@@ -38,12 +43,48 @@ def ring(ring_name):
         yield producer, consumer
 
 
+@pytest.fixture(params=["fork", "spawn", "forkserver"])
+def context(request):
+    """multiprocessing with each of its ways to start children."""
+    return multiprocessing.get_context(request.param)
+
+
+@pytest.fixture
+def start(context):
+    """Starts children that are gone when the test ends."""
+    processes = []
+
+    def make(target, *arguments):
+        processes.append(context.Process(target=target, args=arguments, daemon=True))
+        processes[-1].start()
+        return processes[-1]
+
+    yield make
+    for process in processes:
+        process.kill()
+        process.join(PATIENCE)
+
+
+@pytest.fixture(scope="session")
+def messages(tmp_path_factory):
+    """The module flatbuffer_messages, over the classes flatc makes of messages.fbs."""
+    pytest.importorskip("flatbuffers", reason="needs the extra [flatbuffers]")
+    if shutil.which("flatc") is None:
+        pytest.skip("needs flatc, Debian's flatbuffers-compiler")
+    generated = tmp_path_factory.mktemp("generated")
+    source = ROOT / "tests" / "flatbuffers" / "messages.fbs"
+    subprocess.run(["flatc", "--python", "-o", generated, source], check=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(generated)
+        yield importlib.import_module("flatbuffer_messages")
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _no_leftovers_of_this_run():
-    before = set(SHM.glob("ipc0cp.*"))
     yield
     gc.collect()
-    left = {path for path in SHM.glob("ipc0cp.test-*") if path not in before}
+    # Names carry our process number, so that runs side by side do not blame one another.
+    left = [*SHM.glob(f"ipc0cp.test-{os.getpid()}-*"), *SHM.glob(f"ipc0cp.queue-{os.getpid()}-*")]
     assert not left, f"the run has left {left}"
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from ipc0cp import codec
 from ipc0cp.encoding import Received
 
+ROOT = Path(__file__).resolve().parents[2]
 SHM = Path("/dev/shm")
 #: Seconds after which a blocked call of a test is a failure; far above anything that is normal.
 PATIENCE = 30.0
@@ -99,6 +100,13 @@ def run_python(source: str, *arguments: str, timeout: float = 60.0, **options):
         text=True,
         timeout=timeout,
         **options,
+    )
+
+
+def run_file(path: Path, *arguments: str, timeout: float = 60.0):
+    """The same for a program in a file, whose children can import it."""
+    return subprocess.run(
+        [sys.executable, path, *arguments], capture_output=True, text=True, timeout=timeout
     )
 
 

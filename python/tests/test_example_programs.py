@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -28,18 +30,46 @@ OUTPUTS = {
         "end of stream",
     ],
     "loan": [f"480 x 640, {1000 * number} to {1000 * number + 639}" for number in range(3)],
+    "flatbuffer": ["frame 0:", "frame 1: cat 0.5", "frame 2: cat 0.5 dog 0.75"],
     "borrow": ["brightest 200, writable no"],
+    "list_and_map": [
+        "front door: 480 x 640 x 3, first 64",
+        "cat 0.75, 600 pixels",
+        "dog 0.5, 100 pixels",
+    ],
+    "camera": ["all accounted for: True", "in order: True"],
+    "opencv": ["200 x 100 at 100, 50"],
+    "torch_loader": ["64 samples, the images add up to 2016"],
 }
+POINT_CLOUD = [f"100000 points around 49.5 4.5 {height}" for height in (0.0, 0.5, 1.0)]
+WORKER_POOL = ["40 results, the sums add up to 10660"]
+# What an example needs beyond the package, in Python.
+NEEDS = {"opencv": "cv2", "torch_loader": "torch"}
 
 
 def rings() -> set[str]:
     return {path.name for path in Path("/dev/shm").glob("ipc0cp.*")}
 
 
+@pytest.fixture(autouse=True)
+def _classes_of_the_schema(request, monkeypatch):
+    """Lets `flatbuffer` find its Python classes, or skips it."""
+    monkeypatch.setenv("PYTHONPATH", str(PROGRAMS / "generated"))
+    parameters = request.node.callspec.params if hasattr(request.node, "callspec") else {}
+    if parameters.get("name") == "flatbuffer":
+        pytest.importorskip("flatbuffers", reason="needs the extra [flatbuffers]")
+        if shutil.which("flatc") is None:
+            pytest.skip("needs flatc, Debian's flatbuffers-compiler")
+
+
 def command(name: str, language: str) -> list[str]:
     if language == "python":
+        if name in NEEDS:
+            pytest.importorskip(NEEDS[name])
         return [sys.executable, str(EXAMPLES / "python" / f"{name}.py")]
     program = PROGRAMS / name
+    if name == "opencv" and not program.exists():
+        pytest.skip("built without OpenCV (libopencv-imgproc-dev)")
     assert program.exists(), f"no {program}: run `make build` or set IPC0CP_BUILD_DIR"
     return [str(program)]
 
@@ -49,27 +79,84 @@ def test_the_table_names_every_example():
     in_cpp = {path.stem for path in (EXAMPLES / "cpp").glob("*.cpp")}
     table = (EXAMPLES / "README.md").read_text(encoding="utf-8")
     listed = set(re.findall(r"^\| `(\w+)` \|", table, flags=re.MULTILINE))
-    assert in_python == in_cpp == listed == set(OUTPUTS)
+    assert in_python == in_cpp == listed == {*OUTPUTS, "point_cloud", "worker_pool"}
 
 
 @pytest.mark.parametrize("consumer_language", ["python", "cpp"])
 @pytest.mark.parametrize("producer_language", ["python", "cpp"])
 @pytest.mark.parametrize("name", OUTPUTS)
 def test_example(name, producer_language, consumer_language, ring_name):
-    consumer = subprocess.Popen(
-        [*command(name, consumer_language), "consume", ring_name],
-        stdout=subprocess.PIPE,
-        text=True,
+    if (name, consumer_language) == ("torch_loader", "cpp"):
+        pytest.skip("torch_loader consumes in Python only")
+    producer = [*command(name, producer_language), "produce", ring_name]
+    consumer = [*command(name, consumer_language), "consume", ring_name]
+    assert output_of(consumer, producer) == OUTPUTS[name]
+
+
+@pytest.mark.parametrize("worker_language", ["python", "cpp"])
+@pytest.mark.parametrize("boss_language", ["python", "cpp"])
+def test_worker_pool(boss_language, worker_language, ring_name):
+    boss = [*command("worker_pool", boss_language), "boss", ring_name]
+    workers = [
+        [*command("worker_pool", language), "work", ring_name]
+        for language in (worker_language, "cpp")
+    ]
+    assert output_of(boss, *workers) == WORKER_POOL
+
+
+@pytest.mark.parametrize("languages", [*product(["python", "cpp"], repeat=3)], ids="-".join)
+def test_point_cloud(languages, ring_name):
+    producer, lifter, consumer = (
+        [*command("point_cloud", language), part, ring_name]
+        for language, part in zip(languages, ("produce", "lift", "consume"), strict=True)
     )
+    assert output_of(consumer, lifter, producer) == POINT_CLOUD
+
+
+def test_points_of_a_point_cloud_stay_where_they_are(ring_name):
+    program = f"""
+import os, sys
+sys.path.append({str(EXAMPLES / "python")!r})
+from point_cloud import RING_BYTES, POINTS, PointCloud
+from ipc0cp import SharedRingBufferConsumer, SharedRingBufferProducer
+
+def is_mapping_of(inode, address):
+    # By inode: the handle that made the ring mapped it before it had a name.
+    with open("/proc/self/maps") as maps:
+        lines = [line.split() for line in maps]
+    ranges = [line[0].split("-") for line in lines if line[4] == inode]
+    return any(int(low, 16) <= address < int(high, 16) for low, high in ranges)
+
+with SharedRingBufferConsumer(sys.argv[1], RING_BYTES) as consumer:
+    inode = str(os.stat("/dev/shm/ipc0cp." + sys.argv[1]).st_ino)
+    with SharedRingBufferProducer(sys.argv[1], RING_BYTES) as producer:
+        producer.push(PointCloud.empty(1.5, POINTS))
+    cloud = consumer.pop()
+points = cloud.points
+del cloud
+first = points.__array_interface__["data"][0]
+last = first + points.nbytes - 1
+print(is_mapping_of(inode, first), is_mapping_of(inode, last), points.flags.writeable)
+"""
+    finished = subprocess.run(
+        [sys.executable, "-c", program, ring_name], capture_output=True, text=True, timeout=SECONDS
+    )
+    assert finished.stdout == "True True False\n", finished.stderr
+
+
+def output_of(*commands: list[str]) -> list[str]:
+    """The lines that the first of several programs prints, all of which have to succeed."""
+    programs = [subprocess.Popen(words, stdout=subprocess.PIPE, text=True) for words in commands]
     try:
-        producer_command = [*command(name, producer_language), "produce", ring_name]
-        subprocess.run(producer_command, check=True, timeout=SECONDS)
-        output, _ = consumer.communicate(timeout=SECONDS)
+        output, _ = programs[0].communicate(timeout=SECONDS)
+        for program in programs[1:]:
+            program.communicate(timeout=SECONDS)
+        assert [program.returncode for program in programs] == [0] * len(programs)
     finally:
-        consumer.kill()
-        consumer.wait()
-    assert consumer.returncode == 0
-    assert output.splitlines() == OUTPUTS[name]
+        for program in programs:
+            program.kill()
+            program.communicate()
+    return output.splitlines()
 
 
 def demo_command(sheet: Path, *options: str) -> list[str]:

@@ -18,7 +18,12 @@ import ipc0cp
 from ipc0cp import dtypes, images
 
 VECTORS = Path(__file__).resolve().parents[2] / "tests" / "vectors"
-MALFORMED = ("malformed", "malformed_containers", "malformed_images")
+MALFORMED = (
+    "malformed",
+    "malformed_containers",
+    "malformed_images",
+    "malformed_flatbuffers",
+)
 
 
 def load(groups):

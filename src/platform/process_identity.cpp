@@ -29,23 +29,35 @@ std::uint64_t namespace_inode(const char* path) noexcept {
   return stat(path, &status) == 0 ? status.st_ino : 0;
 }
 
-/// 0 where it cannot be read.
-std::uint64_t start_time_of(std::uint32_t process_id) noexcept {
+struct ProcessState {
+  char state = '?';                    ///< Field 3 of /proc/PID/stat.
+  std::uint64_t start_time_ticks = 0;  ///< Field 22; 0 where it cannot be read.
+};
+
+ProcessState state_of(std::uint32_t process_id) noexcept {
   std::array<char, 64> path{};
   std::snprintf(path.data(), path.size(), "/proc/%u/stat", process_id);
   const int file = open(path.data(), O_RDONLY | O_CLOEXEC);
-  if (file < 0) return 0;
+  if (file < 0) return {};
   std::array<char, 1024> text{};
   const ssize_t size = read(file, text.data(), text.size() - 1);
   close(file);
-  if (size <= 0) return 0;
+  if (size <= 0) return {};
   // The name in parentheses may hold anything; the fields begin behind the last parenthesis.
   const char* cursor = std::strrchr(text.data(), ')');
+  if (cursor == nullptr || cursor[1] == '\0') return {};
+  ProcessState result;
+  result.state = cursor[2];
   constexpr int kFieldsBeforeStartTime = 20;
   for (int field = 0; cursor != nullptr && field < kFieldsBeforeStartTime; ++field) {
     cursor = std::strchr(cursor + 1, ' ');
   }
-  return cursor == nullptr ? 0 : std::strtoull(cursor + 1, nullptr, 10);
+  if (cursor != nullptr) result.start_time_ticks = std::strtoull(cursor + 1, nullptr, 10);
+  return result;
+}
+
+std::uint64_t start_time_of(std::uint32_t process_id) noexcept {
+  return state_of(process_id).start_time_ticks;
 }
 
 }  // namespace
@@ -76,6 +88,13 @@ bool certainly_gone(const ProcessIdentity& other, const ProcessIdentity& self,
   if (!compare_start_time || other.start_time_ticks == 0) return false;
   const std::uint64_t start_time = start_time_of(other.process_id);
   return start_time != 0 && start_time != other.start_time_ticks;
+}
+
+bool is_stopped(const ProcessIdentity& other) noexcept {
+  if (other.pid_namespace_inode != namespace_inode("/proc/self/ns/pid")) return false;
+  const ProcessState found = state_of(other.process_id);
+  const bool is_the_same = found.start_time_ticks == other.start_time_ticks;
+  return is_the_same && (found.state == 'T' || found.state == 't');
 }
 
 std::atomic<std::atomic<std::uint64_t>*> ForkGeneration::page_{nullptr};

@@ -24,6 +24,9 @@ ProcessIdentity current_process() noexcept;
 bool certainly_gone(const ProcessIdentity& other, const ProcessIdentity& self,
                     bool compare_start_time) noexcept;
 
+/// Whether a signal has stopped the process, as far as can be seen from here.
+bool is_stopped(const ProcessIdentity& other) noexcept;
+
 /// A number that differs in each process, also across fork and raw clone: the page it lives on
 /// is wiped by the kernel in a child (MADV_WIPEONFORK).
 class ForkGeneration {

@@ -60,9 +60,9 @@ ErrorCode Channel::enter_slowly(Deadline& deadline) noexcept {
     const ErrorCode state = check_while_waiting(now_ns);
     if (state != ErrorCode::ok) return state;
     if (now_ns >= end_ns) return ErrorCode::timeout;
-    if (!logged && now_ns - start_ns > 5 * platform::kSecond) {
+    if (!logged && now_ns - start_ns > kLongWaitNs) {
       logged = true;
-      log_long_wait("the ring's lock");
+      log_long_wait(Wait::kLock);
     }
   }
 }
@@ -239,16 +239,31 @@ ErrorCode Channel::take_block(Request& request) noexcept {
     result = take_from_main(request);
     if (request.must_reserve()) return result;
   }
-  if (result == ErrorCode::buffer_full && header.claimant == ring_->participants.self()) {
+  // Relief is for what views and holes keep from fitting, not for a queue that is full.
+  if (result == ErrorCode::buffer_full && header.claimant == ring_->participants.self() &&
+      !has_most_unread()) {
     return take_relief(request);
   }
   return result;
 }
 
+/// Whether `max_messages` are written or queued. What consumers have in their hands does not count,
+/// what lies in the relief block does.
+bool Channel::has_most_unread() const noexcept {
+  const Header& header = ring_->header();
+  const std::uint32_t in_main = header.live_blocks - header.borrowed_blocks;
+  if (in_main + 1 < geometry().max_messages) [[likely]]
+    return false;
+  const State relief = state_of(ring_->segment->descriptor(geometry().relief_descriptor())
+                                    .state.load(std::memory_order_relaxed));
+  const bool relief_is_unread = relief == State::kLoaned || relief == State::kReady;
+  return in_main + (relief_is_unread ? 1 : 0) >= geometry().max_messages;
+}
+
 ErrorCode Channel::take_from_main(Request& request) noexcept {
   Header& header = ring_->header();
   if (header.used_bytes + request.message_bytes > geometry().total_data_bytes ||
-      header.live_blocks >= geometry().max_messages) {
+      header.live_blocks >= geometry().max_messages || has_most_unread()) {
     return ErrorCode::buffer_full;
   }
   const std::uint32_t index = ring_->allocator.allocate(request.block_bytes);

@@ -22,6 +22,7 @@
 
 #include "ipc0cp/message.hpp"
 #include "ipc0cp/ring_buffer.hpp"
+#include "platform/clock.hpp"
 #include "platform/process_identity.hpp"
 #include "shm/life.hpp"
 #include "shm/membership.hpp"
@@ -121,6 +122,8 @@ class Channel {
   static std::string_view stored_form(std::string_view metadata) noexcept {
     return metadata == kBytesMetadata ? std::string_view{} : metadata;
   }
+  /// A call that has been blocked for so long says why, once.
+  static constexpr std::int64_t kLongWaitNs = 5 * platform::kSecond;
   /// More than this queued would fall out of the cache before it is read.
   static constexpr std::uint64_t kSoftCapBytes = std::uint64_t{8} << 20;
   struct Request;  // channel.cpp: what a push or loan asks for
@@ -143,6 +146,7 @@ class Channel {
   [[nodiscard]] bool next_is_small_and_sound() const noexcept;
   void complete_taken(const Request& request) noexcept;
   ErrorCode take_block(Request& request) noexcept;
+  [[nodiscard]] bool has_most_unread() const noexcept;
   ErrorCode take_from_main(Request& request) noexcept;
   ErrorCode commit_loan(Request& request, std::uint32_t index) noexcept;
   void publish_locked(std::uint32_t index, StateWord word) noexcept;
@@ -197,7 +201,13 @@ class Channel {
   [[nodiscard]] std::int64_t time_to_claim(std::int64_t now_ns) const noexcept;
   void update_claim(std::uint64_t block_bytes, std::int64_t now_ns) noexcept;
   [[nodiscard]] bool must_stand_back(const Request& request) noexcept;
-  void log_long_wait(const char* what) const noexcept;
+
+  // long_wait.cpp
+  /// What a blocked call waits for.
+  enum class Wait { kLock, kRoom, kConsumer };
+  void log_long_wait(Wait wait) const noexcept;
+  [[nodiscard]] std::string explain_wait(Wait wait) const;
+  [[nodiscard]] std::string advice(Wait wait, bool any_stopped, bool any_held) const;
 
   // reservation.cpp
   ErrorCode begin_growth(Request& request) noexcept;

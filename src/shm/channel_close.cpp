@@ -87,7 +87,8 @@ void Channel::leave_ring() noexcept {
   }
   ring_->participants.set_role(Role::kLingering);
   if (header.claimant == ring_->participants.self()) header.claimant = 0;
-  if (role == Role::kConsumer && options_.auto_unlink && header.consumers == 0) {
+  if (role == Role::kConsumer && options_.auto_unlink && header.consumers == 0 &&
+      !ring_->participants.ring_is_kept()) {
     header.retired.store(1, std::memory_order_release);
   }
   ring_->leave();

@@ -2,10 +2,7 @@
 // The waiting half of a channel: spinning, sleeping, the soft cap and the claim.
 #include <algorithm>
 #include <cstdlib>
-#include <cstring>
-#include <string>
 
-#include "log_internal.hpp"
 #include "platform/clock.hpp"
 #include "shm/channel_request.hpp"
 
@@ -23,7 +20,6 @@ constexpr std::int64_t kSweepIntervalNs = 10 * kMillisecond;
 constexpr std::int64_t kClaimAfterNs = 20 * kMillisecond;
 constexpr std::int64_t kClaimExpiresNs = 200 * kMillisecond;
 constexpr std::int64_t kSoftCapWaitNs = kMillisecond;
-constexpr std::int64_t kLongWaitNs = 5 * platform::kSecond;
 constexpr int kPollsPerClock = 32;
 
 /// A wake costs an idle machine about 50 us, so a handle that nobody talks to looks less often.
@@ -120,7 +116,7 @@ ErrorCode Channel::push_slowly(Request& request, Deadline& deadline,
     ring_->space_event.sleep(announced, std::min(left_ns, slice_ns));
     if (!logged && now_ns - start_ns > kLongWaitNs) {
       logged = true;
-      log_long_wait(nobody_reads ? "a consumer" : "room");
+      log_long_wait(nobody_reads ? Wait::kConsumer : Wait::kRoom);
     }
   }
   slot.want_bytes.store(0, std::memory_order_relaxed);
@@ -310,42 +306,6 @@ ErrorCode Channel::pop_slowly(Message& message, Deadline& deadline) noexcept {
   // A wake that came with the deadline, Ctrl-C or close() is passed on.
   if (result != ErrorCode::ok) ring_->data_event.wake_one();
   return result;
-}
-
-void Channel::log_long_wait(const char* what) const noexcept {
-  try {
-    const Header& header = ring_->header();
-    std::string text = "ring '" + name() + "': blocked for 5 s, waiting for " + what + "; " +
-                       std::to_string(header.queued.load(std::memory_order_relaxed)) +
-                       " message(s) queued, " + std::to_string(header.used_bytes) + " of " +
-                       std::to_string(geometry().total_data_bytes) + " bytes in use";
-    const std::uint32_t lock_owner =
-        slot_of(header.lock.load(std::memory_order_relaxed) & ~kLockWaiters);
-    for (std::uint32_t index = 1; index < std::min<std::uint32_t>(header.slots_end, kSlotCount);
-         ++index) {
-      const Slot& slot = ring_->segment->slot(index);
-      const std::uint64_t word = slot.word.load(std::memory_order_relaxed);
-      if (role_of(word) == Role::kNone) continue;
-      const Owner owner = make_owner(index, incarnation_of_slot(word));
-      std::uint64_t blocks = 0;
-      std::uint64_t bytes = 0;
-      for (std::uint32_t block = 0; block < geometry().descriptor_count; ++block) {
-        const StateWord state =
-            ring_->segment->descriptor(block).state.load(std::memory_order_relaxed);
-        if (state_of(state) == State::kFree || owner_of(state) != owner) continue;
-        blocks += 1;
-        bytes += ring_->segment->read_fields(block).payload_bytes;
-      }
-      if (blocks == 0 && index != lock_owner) continue;
-      text += "; process " + std::to_string(slot.process_id) + " (" +
-              std::string(slot.name, strnlen(slot.name, sizeof slot.name)) + ") holds " +
-              std::to_string(blocks) + " block(s), " + std::to_string(bytes) + " bytes" +
-              (index == lock_owner ? ", and the lock" : "");
-    }
-    log(LogLevel::warning, text);
-  } catch (const std::bad_alloc&) {
-    log(LogLevel::warning, "a call on a ring has been blocked for 5 s");
-  }
 }
 
 }  // namespace ipc0cp::shm

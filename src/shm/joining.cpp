@@ -10,13 +10,13 @@ namespace {
 
 constexpr unsigned kDefaultMode = 0600;  ///< Not asked for: whatever the ring has is right.
 
+}  // namespace
+
 std::string octal(unsigned mode) {
   std::array<char, 16> text{};
   std::snprintf(text.data(), text.size(), "0o%o", mode);
   return text.data();
 }
-
-}  // namespace
 
 bool agree_on_options(Membership& ring, const OpenOptions& options, std::string& conflict) {
   if (options.role != Role::kProducer) return true;

@@ -9,7 +9,10 @@
 
 namespace ipc0cp::shm {
 
-// All of these need the lock, after a recovery of whoever was found dead.
+/// Permission bits as people write them, for example 0o640.
+std::string octal(unsigned mode);
+
+// All of the rest need the lock, after a recovery of whoever was found dead.
 
 /// The first producer decides the options of a ring that a consumer made; later ones must agree.
 /// False: they do not, and `conflict` says so.

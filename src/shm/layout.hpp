@@ -47,6 +47,8 @@ inline constexpr std::uint32_t kMaxDeliveries = 3;
 inline constexpr std::uint64_t kTokenByte = std::uint64_t{1} << 40;  ///< + slot: its owner lives.
 inline constexpr std::uint64_t kClaimByte = std::uint64_t{1} << 41;  ///< + slot: it is taken.
 inline constexpr std::uint64_t kLifeByte = kTokenByte - 1;  ///< Read: attaching; write: removing.
+/// The token of slot 0: somebody wants the ring to stay without being a participant.
+inline constexpr std::uint64_t kKeeperByte = kTokenByte;
 
 // ---- words ----------------------------------------------------------------------------------
 
@@ -114,7 +116,7 @@ constexpr StateWord with_state(StateWord word, State state) noexcept {
 
 /// What the owner of a slot does. `kLingering` has left but still has loans or views.
 enum class Role : std::uint32_t {
-  kNone = 0,
+  kNobody = 0,
   kAttaching = 1,
   kProducer = 2,
   kConsumer = 3,

@@ -23,6 +23,14 @@ using platform::LockResult;
 
 std::string quoted(const std::string& name) { return "ring '" + name + "'"; }
 
+/// What users gave, harmless in a line of text: '?' stands for what is not printable ASCII.
+std::string printable(const std::string& text) {
+  std::string shown = text.substr(0, kMaxNameLength);
+  const auto is_strange = [](char character) { return character < ' ' || character > '~'; };
+  std::replace_if(shown.begin(), shown.end(), is_strange, '?');
+  return shown;
+}
+
 [[noreturn]] void fail_system(const std::string& what, int error) {
   throw Error(ErrorCode::system_error, what + ": " + std::strerror(error), error);
 }
@@ -351,12 +359,12 @@ std::string checked_name(const std::string& name) {
            (character >= '0' && character <= '9') || character == '.' || character == '_' ||
            character == '-';
   };
-  if (bare.empty() || bare.size() > kMaxNameLength ||
-      !std::all_of(bare.begin(), bare.end(), allowed)) {
+  const bool fits = !bare.empty() && bare.size() <= kMaxNameLength;
+  if (!fits || !std::all_of(bare.begin(), bare.end(), allowed)) {
     throw Error(ErrorCode::invalid_argument,
                 "a ring's name has 1.." + std::to_string(kMaxNameLength) +
-                    " characters of [A-Za-z0-9._-], this one has " + std::to_string(bare.size()) +
-                    ": '" + bare.substr(0, kMaxNameLength) + "'");
+                    " characters of [A-Za-z0-9._-] after an optional '/', not " +
+                    (fits ? "" : std::to_string(bare.size()) + ": ") + "'" + printable(name) + "'");
   }
   return bare;
 }

@@ -93,7 +93,7 @@ bool Membership::anyone_is_gone(bool thorough, std::uint32_t& voided) const noex
   for (std::uint32_t index = 1; index < end; ++index) {
     if (index == own_slot) continue;
     const std::uint64_t word = segment->slot(index).word.load(std::memory_order_acquire);
-    if (role_of(word) == Role::kNone) continue;
+    if (role_of(word) == Role::kNobody) continue;
     if (participants.is_gone(index, word)) return true;
     if (participants.void_if_certainly_gone(index, thorough)) {
       voided += 1;

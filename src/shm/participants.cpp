@@ -40,7 +40,7 @@ ErrorCode Participants::take_slot(std::uint32_t index) noexcept {
     const std::uint32_t incarnation = next_incarnation(incarnation_of_slot(word));
     successor = make_slot_word(incarnation, Role::kAttaching);
     // A role that is left over means that its owner never came to the end of leaving.
-    predecessor_died_ = role_of(word) != Role::kNone;
+    predecessor_died_ = role_of(word) != Role::kNobody;
   } while (!slot.word.compare_exchange_weak(word, successor, std::memory_order_acq_rel));
   // From here on nothing of the predecessor counts. The token comes after: whoever sees the new
   // incarnation without a token takes us for dead, and we own nothing yet.
@@ -87,7 +87,7 @@ void Participants::drop() noexcept {
     const Role role = role_of(own_slot().word.load(std::memory_order_acquire));
     // Nothing is owned any more; a slot left clean spares its next owner a recovery.
     const bool clean = role == Role::kLingering || (role == Role::kAttaching && !predecessor_died_);
-    if (clean) set_role(Role::kNone);
+    if (clean) set_role(Role::kNobody);
   }
   drop_unclean();
 }
@@ -119,6 +119,10 @@ bool Participants::own_token_is_held() const noexcept {
   return platform::range_is_held(probe_file_.get(), kTokenByte + slot_of(self_), 1);
 }
 
+bool Participants::ring_is_kept() const noexcept {
+  return platform::range_is_held(probe_file_.get(), kKeeperByte, 1);
+}
+
 bool Participants::void_if_certainly_gone(std::uint32_t index,
                                           bool compare_start_time) const noexcept {
   Slot& slot = segment_.slot(index);
@@ -129,12 +133,12 @@ bool Participants::void_if_certainly_gone(std::uint32_t index,
   other.pid_namespace_inode = slot.pid_namespace_inode;
   other.time_namespace_inode = slot.time_namespace_inode;
   // While a newcomer attaches, the description may still be the predecessor's.
-  if (role_of(word) == Role::kAttaching || role_of(word) == Role::kNone) return false;
+  if (role_of(word) == Role::kAttaching || role_of(word) == Role::kNobody) return false;
   if (!platform::certainly_gone(other, identity_, compare_start_time)) return false;
   const std::uint32_t incarnation = next_incarnation(incarnation_of_slot(word));
   // Wanted first: a slot without a role is never swept, so its blocks would be forgotten.
   segment_.header().recovery_wanted.store(1, std::memory_order_release);
-  if (!slot.word.compare_exchange_strong(word, make_slot_word(incarnation, Role::kNone),
+  if (!slot.word.compare_exchange_strong(word, make_slot_word(incarnation, Role::kNobody),
                                          std::memory_order_acq_rel)) {
     return false;
   }

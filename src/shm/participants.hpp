@@ -57,6 +57,8 @@ class Participants {
   [[nodiscard]] bool is_gone(std::uint32_t slot, std::uint64_t word) const noexcept;
   /// Whether our own token is still held; a stray close_range() can free it.
   [[nodiscard]] bool own_token_is_held() const noexcept;
+  /// Whether a RingKeeper wants the ring to stay.
+  [[nodiscard]] bool ring_is_kept() const noexcept;
   /// Voids an owner whose token is held by a raw clone of a process that is certainly gone.
   bool void_if_certainly_gone(std::uint32_t slot, bool compare_start_time) const noexcept;
 

@@ -79,10 +79,10 @@ void Recovery::take_roles_of_the_dead(const Participants* participants,
     living_[index] = 0;
     Slot& slot = segment_.slot(index);
     std::uint64_t word = slot.word.load(std::memory_order_acquire);
-    if (role_of(word) == Role::kNone) continue;
+    if (role_of(word) == Role::kNobody) continue;
     const std::uint32_t incarnation = incarnation_of_slot(word);
     if (participants == nullptr || participants->is_gone(index, word)) {
-      if (slot.word.compare_exchange_strong(word, make_slot_word(incarnation, Role::kNone),
+      if (slot.word.compare_exchange_strong(word, make_slot_word(incarnation, Role::kNobody),
                                             std::memory_order_acq_rel)) {
         header_.repaired_deaths += 1;
         ++report.deaths;

@@ -147,8 +147,7 @@ class Selection {
 
 class Run {
  public:
-  explicit Run(const Options& options)
-      : options_(options), selection_(options), harness_(options.whole) {}
+  explicit Run(const Options& options) : selection_(options), harness_(options.whole) {}
 
   /// @return the violations found.
   std::uint64_t all() {
@@ -197,7 +196,6 @@ class Run {
     total_ += harness_.figures();
   }
 
-  const Options& options_;
   Selection selection_;
   Harness harness_;
   Figures total_;

@@ -12,7 +12,6 @@
 namespace ipc0cp::crash {
 namespace {
 
-constexpr std::uint64_t kSamplesPerOperation = 20;
 constexpr std::size_t kMostViolationsShown = 12;
 
 /// Whether the next instruction is a system call. The victim's code is a copy of ours.

@@ -68,7 +68,7 @@ class StructureCheck {
     require(header_.producers == 0 && header_.consumers == 0, "the dead are counted as alive");
     for (std::uint32_t slot = 1; slot < shm::kSlotCount; ++slot) {
       const auto role = shm::role_of(segment_.slot(slot).word.load());
-      require(role == shm::Role::kNone, "slot " + std::to_string(slot) + " keeps a role");
+      require(role == shm::Role::kNobody, "slot " + std::to_string(slot) + " keeps a role");
     }
   }
 

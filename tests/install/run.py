@@ -1,72 +1,115 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Uses ipc0cp as another project would: installed and as a subdirectory, static and shared.
+"""Uses ipc0cp as other C++ projects would: installed and as a subdirectory, static and shared.
 
-Takes the static library from the release build; the shared one is built here once, as a
-subdirectory of the downstream project, and installed from there.
+The static library comes from the release build. The shared one is built here with Ninja and
+clang++ where they are there, and a third one inside a project with compiler settings of its own.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
+import json
 import shutil
-import subprocess
-import uuid
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-DOWNSTREAM = Path(__file__).resolve().parent
-ROOT = DOWNSTREAM.parent.parent
+from commands import HERE, ROOT, build, configure, missing, part, run
+from headers import check_headers
+from library import check_exports, check_name, check_two_copies
+from packages import (
+    check_downstream,
+    check_pkg_config,
+    check_requests,
+    library_directory,
+    pkg_config,
+    run_downstream,
+)
+from platforms import check_platforms
 
 
-def run(*command: str | Path, **environment: str) -> str:
-    """Standard output of a command that has to succeed."""
-    words = [str(part) for part in command]
-    finished = subprocess.run(words, env=os.environ | environment, capture_output=True, text=True)
-    if finished.returncode != 0:
-        raise SystemExit(f"failed: {' '.join(words)}\n{finished.stdout}{finished.stderr}")
-    return finished.stdout
+def install(build_directory: Path, prefix: Path, **environment: str) -> None:
+    run("cmake", "--install", build_directory, "--prefix", prefix, **environment)
 
 
-def build_downstream(build: Path, *definitions: str) -> None:
-    run("cmake", "-S", DOWNSTREAM, "-B", build, "-DCMAKE_BUILD_TYPE=Release", *definitions)
-    run("cmake", "--build", build, "-j", str(os.cpu_count() or 1))
+def check_static(build_directory: Path, work: Path) -> Path:
+    """Installed under a prefix with spaces, and moved afterwards; where it is then."""
+    first = work / "a prefix with spaces"
+    install(build_directory, first)
+    moved = work / "moved elsewhere"
+    first.rename(moved)
+    check_downstream(f"-DCMAKE_PREFIX_PATH={moved}", work / "with static")
+    check_pkg_config(moved, work / "by-pkg-config-static")
+    count = check_requests(moved, work / "find")
+    print(f"{count} requests of find_package answered")
+    return moved
 
 
-def run_program(program: Path, **environment: str) -> None:
-    run(program, f"install-test-{uuid.uuid4().hex}", **environment)
+def check_staged(build_directory: Path, work: Path) -> None:
+    """DESTDIR, as packagers use it."""
+    stage = work / "stage"
+    install(build_directory, Path("/opt/ipc0cp"), DESTDIR=str(stage))
+    assert [path.name for path in stage.iterdir()] == ["opt"]
+    check_pkg_config(stage / "opt" / "ipc0cp", work / "by-pkg-config-staged")
 
 
-def check_build(build: Path) -> None:
-    run_program(build / "downstream")
-    run(build / "downstream_json")
+def build_shared(work: Path) -> Path:
+    """The commands of the README with another generator and compiler; one target is enough."""
+    directory = work / "shared build"
+    lacking = missing("ninja", "clang++")
+    others = ["-G", "Ninja", "-DCMAKE_CXX_COMPILER=clang++"]
+    if lacking is not None:
+        print(f"skipped: Ninja and clang++, {lacking}")
+        others = []
+    configure(ROOT, directory, *others, "-DCMAKE_BUILD_TYPE=Release", "-DIPC0CP_TESTS=ON",
+              "-DBUILD_SHARED_LIBS=ON", "-DIPC0CP_WERROR=ON")
+    build(directory, "ipc0cp", "arguments_test")
+    run("ctest", "--test-dir", directory, "-R", "^arguments_test")
+    return directory
 
 
-def library_directory(prefix: Path) -> Path:
-    (config,) = prefix.glob("lib*/**/ipc0cpConfig.cmake")
-    return config.parent.parent.parent
+def check_shared(directory: Path, work: Path) -> Path:
+    """Libraries in an absolute directory of their own, as some distributions have it."""
+    prefix = work / "shared"
+    install(directory, prefix)
+    check_downstream(f"-DCMAKE_PREFIX_PATH={prefix}", work / "with shared")
+    check_pkg_config(prefix, work / "by-pkg-config-shared")
+    version = " ".join(pkg_config(prefix, "--modversion"))
+    (library,) = library_directory(prefix).glob("libipc0cp.so.*.*.*")
+    check_name(library, version)
+    others = check_exports(library)
+    print(f"exported besides our own: {len(others)} weak templates of the standard library")
+    print("".join(f"  {name[:110]}\n" for name in others), end="")
+
+    apart = work / "apart"
+    libraries = apart / "lib" / "of its own"
+    configure(ROOT, directory, f"-DCMAKE_INSTALL_LIBDIR={libraries}",
+              f"-DCMAKE_INSTALL_PREFIX={apart / 'prefix'}")
+    run("cmake", "--install", directory)
+    assert (libraries / library.name).is_file()
+    check_downstream(f"-Dipc0cp_DIR={libraries / 'cmake' / 'ipc0cp'}", work / "with apart")
+    check_pkg_config(apart, work / "by-pkg-config-apart")
+    return prefix
 
 
-def check_pkg_config(prefix: Path, program: Path) -> None:
-    libraries = library_directory(prefix)
-    flags = run("pkg-config", "--cflags", "--libs", "ipc0cp",
-                PKG_CONFIG_PATH=str(libraries / "pkgconfig")).split()
-    run("g++", "-std=c++20", DOWNSTREAM / "downstream.cpp", "-o", program, *flags)
-    run_program(program, LD_LIBRARY_PATH=str(libraries))
-
-
-def check_shared_library(prefix: Path) -> None:
-    """The file name carries the version, and nothing but our own names is exported."""
-    libraries = library_directory(prefix)
-    version = run("pkg-config", "--modversion", "ipc0cp",
-                  PKG_CONFIG_PATH=str(libraries / "pkgconfig")).strip()
-    library = libraries / f"libipc0cp.so.{version}"
-    assert library.is_file(), f"no {library.name} in {sorted(libraries.iterdir())}"
-    listing = run("nm", "--dynamic", "--defined-only", "--demangle", library).splitlines()
-    names = [line.split(maxsplit=2)[2] for line in listing]
-    assert any("SharedRingBufferConsumer::pop" in name for name in names)
-    internal = [name for name in names if name.startswith(("ipc0cp::shm::", "nlohmann::"))]
-    assert not internal, f"exported although internal: {internal[:5]}"
+def check_subdirectory(work: Path) -> None:
+    """A parent keeps its settings, and its programs are compiled with its own options only."""
+    directory = work / "subdirectory"
+    configure(HERE / "parent", directory, f"-DIPC0CP_SOURCE={ROOT}", "-DCMAKE_BUILD_TYPE=Release",
+              "-DCMAKE_EXPORT_COMPILE_COMMANDS=ON")
+    build(directory)
+    run_downstream(directory)
+    commands = json.loads((directory / "compile_commands.json").read_text())
+    (command,) = [row["command"] for row in commands if row["file"].endswith("/downstream.cpp")]
+    options = [word for word in command.split() if word.startswith(("-W", "-f", "-std", "-D"))]
+    theirs = ["-std=gnu++23", "-std=gnu++2b", "-DNDEBUG", "-Wall", "-Wextra", "-Wpedantic",
+              "-Wconversion", "-Wshadow", "-Werror"]
+    assert set(options) <= set(theirs), f"options that the parent has not asked for: {options}"
+    names = " ".join(row["file"] for row in commands)
+    assert "/tests/unit/" not in names and "/benchmarks/" not in names
+    install(directory, work / "parent")
+    installed = sorted(path.name for path in (work / "parent").rglob("*") if path.is_file())
+    assert installed == ["downstream"], f"the parent has installed {installed}"
 
 
 def main() -> None:
@@ -74,27 +117,28 @@ def main() -> None:
     parser.add_argument("--build", type=Path, default=ROOT / "build", help="a release build")
     parser.add_argument("--work", type=Path, default=ROOT / "build" / "install-test")
     arguments = parser.parse_args()
-    work = arguments.work.resolve()
+    work: Path = arguments.work.resolve()
     shutil.rmtree(work, ignore_errors=True)
-    static, shared = work / "static", work / "shared"
-
-    run("cmake", "--install", arguments.build, "--prefix", static)
-    build_downstream(work / "with-static", f"-DCMAKE_PREFIX_PATH={static}")
-    check_build(work / "with-static")
-    check_pkg_config(static, work / "pkg-config-static")
-    print("static library: installed, found by CMake and pkg-config, used")
-
-    subdirectory = work / "subdirectory"
-    build_downstream(subdirectory, f"-DIPC0CP_SOURCE={ROOT}", "-DBUILD_SHARED_LIBS=ON")
-    check_build(subdirectory)
-    print("subdirectory with a shared library: used")
-
-    run("cmake", "--install", subdirectory, "--prefix", shared)
-    check_shared_library(shared)
-    build_downstream(work / "with-shared", f"-DCMAKE_PREFIX_PATH={shared}")
-    check_build(work / "with-shared")
-    check_pkg_config(shared, work / "pkg-config-shared")
-    print("shared library: installed, found by CMake and pkg-config, used")
+    work.mkdir(parents=True)
+    with part("platforms that are refused"):
+        print("refused:", ", ".join(check_platforms(work)))
+    with part("static library: moved after installing, CMake, pkg-config, requests"):
+        static_prefix = check_static(arguments.build, work)
+        check_staged(arguments.build, work)
+    with part("public headers"):
+        count = check_headers(static_prefix / "include", work / "headers")
+        print(f"{count} compilations without a warning")
+    with part("shared library; subdirectory of a project with strict settings"):
+        # Each ends in one large translation unit: together they take hardly longer than one.
+        with ThreadPoolExecutor() as pool:
+            building = pool.submit(build_shared, work)
+            checking = pool.submit(check_subdirectory, work)
+            shared_build = building.result()
+            checking.result()
+    with part("shared library: installed, absolute directory, exports, name"):
+        shared_prefix = check_shared(shared_build, work)
+    with part("static and shared library in one process"):
+        print(check_two_copies(static_prefix, shared_prefix, work / "copies"))
 
 
 if __name__ == "__main__":

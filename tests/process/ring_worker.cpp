@@ -68,6 +68,7 @@ class Producer {
     ipc0cp::ProducerOptions result;
     result.consumer_wait_timeout = std::chrono::milliseconds(options.number("wait_ms", 60000));
     result.max_messages = static_cast<std::uint32_t>(options.number("max_messages", 0));
+    result.redeliver = options.number("redeliver", 0) != 0;
     result.stale = stale_of(options, "discard");
     return result;
   }

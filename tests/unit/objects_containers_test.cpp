@@ -1,39 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
-#include "codec.hpp"
-#include "ipc0cp/error.hpp"
+#include <limits>
+#include <stdexcept>
+
 #include "ipc0cp/objects.hpp"
+#include "object_helpers.hpp"
 
 namespace ipc0cp {
 namespace {
-
-template <class Call>
-ErrorCode code_of(Call&& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.code();
-  }
-  return ErrorCode::ok;
-}
-
-Payload payload_of(const SerializableObject& object) {
-  // Filled with something else than zero, to see that gaps are written.
-  const std::size_t size = object.payload_bytes();
-  auto owner = std::shared_ptr<std::byte>(
-      static_cast<std::byte*>(::operator new (size, std::align_val_t{64})),
-      [](std::byte* pointer) { ::operator delete (pointer, std::align_val_t{64}); });
-  std::fill_n(owner.get(), size, std::byte{0xEE});
-  object.write_payload({owner.get(), size});
-  return {{owner.get(), size}, owner};
-}
-
-template <class T>
-std::unique_ptr<T> through_codec(const T& object) {
-  auto result = codec::decode(object.metadata_json(), payload_of(object));
-  return std::unique_ptr<T>(&dynamic_cast<T&>(*result.release()));
-}
 
 ListData nested(unsigned levels) {
   ListData list;
@@ -144,48 +119,120 @@ TEST(MapData, KeepsKeysAndTheirOrder) {
   EXPECT_EQ(popped->metadata_json(), map.metadata_json());
 }
 
-TEST(ImageData, PixelsAndPalette) {
-  ImageData image("RGB", 3, 2);
-  EXPECT_EQ(image.row_bytes(), 9U);
-  image.mutable_pixels()[17] = std::byte{5};
-  const auto popped = through_codec(image);
-  EXPECT_EQ(popped->pixels()[17], std::byte{5});
-  EXPECT_EQ(popped->mode(), "RGB");
-  EXPECT_EQ(popped->width(), 3U);
-  EXPECT_EQ(popped->height(), 2U);
-  EXPECT_EQ(code_of([&] { (void)popped->mutable_pixels(); }), ErrorCode::unsupported_type);
-
-  const std::vector<std::byte> palette = {std::byte{1}, std::byte{2}, std::byte{3}};
-  const ImageData indexed("P", 2, 1, std::vector<std::byte>(2), {0, "RGB", palette, "0"});
-  const auto again = through_codec(indexed);
-  EXPECT_EQ(again->palette().size(), 3U);
-  EXPECT_EQ(again->palette()[2], std::byte{3});
-  EXPECT_EQ(again->transparency(), "0");
-  EXPECT_EQ(again->pixels().size(), 2U);
-  EXPECT_EQ(ImageData("1", 9, 2).row_bytes(), 2U);
-  EXPECT_EQ(ImageData("RGB", 2, 2, {.pixel_bytes = 4}).pixels().size(), 16U);
-}
-
-TEST(ImageData, WrongImagesAreRefused) {
-  const auto refused = [](auto&& call) { return code_of(call) == ErrorCode::invalid_argument; };
-  EXPECT_TRUE(refused([] { ImageData("XYZ", 1, 1); }));
-  EXPECT_TRUE(refused([] { ImageData("L", std::size_t{1} << 31, 0); }));
-  EXPECT_TRUE(refused([] { ImageData("L", 2, 2, std::vector<std::byte>(3)); }));
-  EXPECT_TRUE(refused([] { ImageData("P", 1, 1, {.palette_mode = "L"}); }));
-  EXPECT_TRUE(refused([] { ImageData("L", 1, 1, {.transparency = "\"a\""}); }));
-  EXPECT_TRUE(refused([] { ImageData("L", 1, 1, {.transparency = "1,\"x\":2"}); }))
-      << "two values are not one";
-}
-
-TEST(ImageData, FilesTravelAsTheyAre) {
-  const BytesData file("\x89PNG...");
-  const auto image = ImageData::from_file("png", "RGB", 4, 3, {file.bytes(), nullptr});
-  const auto popped = through_codec(image);
-  EXPECT_EQ(popped->encoding(), "png");
-  EXPECT_EQ(popped->bytes().size(), file.size());
-  EXPECT_EQ(code_of([&] { (void)popped->pixels(); }), ErrorCode::unsupported_type);
-  EXPECT_EQ(code_of([&] { ImageData::from_file("gif", "P", 1, 1, {}); }),
+TEST(ListData, TakesScalarsAndTextsAsTheyAre) {
+  const std::string text = "text";
+  auto list =
+      ListData::of(7, -7L, 7U, 2.5, 2.5F, true, nullptr, "literal", text, std::string_view("view"),
+                   NumpyArray("|u1", {3}), JsonData("[1]"), std::make_unique<BytesData>("raw"));
+  list.add(std::uint8_t{200}).add(std::unique_ptr<SerializableObject>(new TextData("last")));
+  const auto popped = through_codec(list);
+  ASSERT_EQ(popped->size(), 15U);
+  EXPECT_EQ(popped->value<int>(0), 7);
+  EXPECT_EQ(popped->value<long>(1), -7);
+  EXPECT_EQ(popped->value<unsigned>(2), 7U);
+  EXPECT_EQ(popped->value<double>(3), 2.5);
+  EXPECT_EQ(popped->value<float>(4), 2.5F);
+  EXPECT_TRUE(popped->value<bool>(5));
+  EXPECT_TRUE(popped->as<JsonData>(6).is_null());
+  EXPECT_EQ(popped->value<std::string>(7), "literal");
+  EXPECT_EQ(popped->value<std::string>(8), "text");
+  EXPECT_EQ(popped->value<std::string>(9), "view");
+  EXPECT_EQ(popped->as<NumpyArray>(10).size(), 3U);
+  EXPECT_EQ(popped->as<JsonData>(11).text(), "[1]");
+  EXPECT_EQ(popped->as<BytesData>(12).size(), 3U);
+  EXPECT_EQ(popped->value<std::uint8_t>(13), 200);
+  EXPECT_EQ(popped->as<TextData>(14).text(), "last");
+  EXPECT_EQ(code_of([&] { (void)popped->value<int>(7); }), ErrorCode::unsupported_type);
+  EXPECT_EQ(code_of([&] { (void)popped->value<std::string>(0); }), ErrorCode::unsupported_type);
+  EXPECT_EQ(code_of([&] { (void)popped->value<std::string>(10); }), ErrorCode::unsupported_type);
+  EXPECT_EQ(code_of([&] { list.add(std::numeric_limits<double>::infinity()); }),
+            ErrorCode::unsupported_type);
+  EXPECT_EQ(code_of([&] { list.add("\xFF"); }), ErrorCode::unsupported_type);
+  EXPECT_EQ(code_of([&] { list.add(static_cast<const char*>(nullptr)); }),
             ErrorCode::invalid_argument);
+  EXPECT_EQ(list.size(), 15U) << "what was refused is not there";
+}
+
+TEST(ListData, IsARange) {
+  std::string types;
+  for (const auto& item : ListData::of(1, "a", BytesData())) types += item->type_name().front();
+  EXPECT_EQ(types, "jtb");
+  int sum = 0;
+  const auto list = ListData::of(1, 2, 3);
+  for (std::size_t index = 0; index < list.size(); ++index) sum += list.value<int>(index);
+  EXPECT_EQ(sum, 6);
+}
+
+TEST(MapData, TakesScalarsAndTextsAsTheyAre) {
+  const std::string key = "key";
+  auto map =
+      MapData::of("frame", NumpyArray("<f4", {2}), "label", 3, key, "value", "none", nullptr);
+  map.add("list", ListData::of(1, 2)).add("ratio", 0.5);
+  const auto popped = through_codec(map);
+  EXPECT_EQ(popped->value<int>("label"), 3);
+  EXPECT_EQ(popped->value<std::string>("key"), "value");
+  EXPECT_EQ(popped->value<double>("ratio"), 0.5);
+  EXPECT_EQ(popped->as<ListData>("list").value<int>(1), 2);
+  std::string keys;
+  for (const auto& [name, item] : *popped) keys += name + ' ';
+  EXPECT_EQ(keys, "frame label key none list ratio ");
+  EXPECT_EQ(code_of([&] { (void)popped->value<int>("key"); }), ErrorCode::unsupported_type);
+  EXPECT_EQ(code_of([&] { (void)popped->value<int>("labels"); }), ErrorCode::invalid_argument);
+  EXPECT_TRUE(MapData::of().empty());
+}
+
+/// A class of a user: metadata as given, without a name of its own.
+class Custom final : public SerializableObject {
+ public:
+  explicit Custom(std::string metadata) : metadata_(std::move(metadata)) {}
+  [[nodiscard]] std::string_view type_name() const noexcept override { return "custom"; }
+  [[nodiscard]] std::string_view metadata_json() const override { return metadata_; }
+  [[nodiscard]] std::size_t payload_bytes() const noexcept override { return 2; }
+  void write_payload(std::span<std::byte> target) const override {
+    std::fill(target.begin(), target.end(), std::byte{7});
+  }
+
+ private:
+  std::string metadata_;
+};
+
+TEST(ListData, HoldsClassesOfUsers) {
+  const auto list = ListData::of(1, Custom(R"({"type":"custom","a":[1]})"), Custom(""));
+  const auto popped = through_codec(list);
+  const auto& custom = popped->as<BytesData>(1);
+  EXPECT_EQ(custom.metadata().at("a"), "[1]");
+  EXPECT_EQ(custom.bytes()[1], std::byte{7});
+  EXPECT_EQ(popped->as<BytesData>(2).metadata().at("type"), "bytes") << "empty stands for bytes";
+  EXPECT_EQ(list.as<Custom>(1).payload_bytes(), 2U);
+  EXPECT_EQ(code_of([&] { (void)list.as<Custom>(0); }), ErrorCode::unsupported_type);
+}
+
+TEST(ListData, ABrokenClassOfAUserDoesNotBreakTheList) {
+  ListData list = ListData::of(1);
+  for (const char* metadata : {"{", "7", "{}", R"({"type":7})", R"({"type":""})",
+                               R"({"type":"a"},"offset":0})", R"({"type":"a","type":"b"})"}) {
+    EXPECT_EQ(code_of([&] { list.add(Custom(metadata)); }), ErrorCode::unsupported_type)
+        << metadata;
+  }
+  EXPECT_EQ(through_codec(list)->size(), 1U);
+}
+
+TEST(ListData, DeserializersOfUsersMakeItems) {
+  auto& registry = TypeRegistry::instance();
+  registry.register_type("custom", [](const auto&, const auto& payload) {
+    return std::make_unique<TextData>("made of " + std::to_string(payload.size()));
+  });
+  const auto list = through_codec(ListData::of(Custom(R"({"type":"custom"})"), "end"));
+  EXPECT_EQ(list->value<std::string>(0), "made of 2");
+  const auto map = through_codec(
+      MapData::of("deep", ListData::of(MapData::of("x", Custom(R"({"type":"custom"})")))));
+  EXPECT_EQ(map->as<ListData>("deep").as<MapData>(0).value<std::string>("x"), "made of 2");
+  registry.register_type("custom", [](const auto&, const auto&) -> std::unique_ptr<TextData> {
+    throw std::out_of_range("from the user");
+  });
+  EXPECT_THROW((void)through_codec(ListData::of(1, Custom(R"({"type":"custom"})"))),
+               std::out_of_range);
+  registry.unregister_type("custom");
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "ipc0cp/ring_buffer.hpp"
+#include "object_helpers.hpp"
 
 namespace ipc0cp {
 namespace {
@@ -22,16 +23,6 @@ class ObjectsInRing : public testing::Test {
       std::make_unique<SharedRingBufferConsumer>(name, 1 << 20);
   std::unique_ptr<SharedRingBufferProducer> producer =
       std::make_unique<SharedRingBufferProducer>(name, 1 << 20);
-
-  template <class Call>
-  static ErrorCode code_of(Call&& call) {
-    try {
-      call();
-    } catch (const Error& error) {
-      return error.code();
-    }
-    return ErrorCode::ok;
-  }
 };
 
 TEST_F(ObjectsInRing, EachTypeArrivesAsItself) {

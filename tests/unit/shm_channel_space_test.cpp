@@ -198,6 +198,25 @@ TEST(Views, MaximalMessagesPassWhileOneIsKept) {
   EXPECT_TRUE(equal(kept->payload(), bytes_of(256 * kKibi, 99)));
 }
 
+TEST(Views, ReliefDoesNotMakeAFullQueueLonger) {
+  for (const std::uint32_t most : {1U, 2U, 5U}) {
+    ProducerOptions options;
+    options.max_messages = most;
+    Pair pair(kMebi, options);
+    for (unsigned number = 0; number < most; ++number) ASSERT_TRUE(pair.push(5000, number, 0ms));
+    // Long enough to become the claimant.
+    EXPECT_FALSE(pair.push(5000, 99, 100ms)) << "max_messages " << most;
+    EXPECT_EQ(pair.producer.stats().messages, most);
+    // A view takes a descriptor, so the next one needs relief; the one after that is too many.
+    const std::optional<Message> kept = pair.consumer.pop_raw(5s);
+    ASSERT_TRUE(kept.has_value());
+    ASSERT_TRUE(pair.push(5000, most, 5s));
+    EXPECT_FALSE(pair.push(5000, 99, 100ms));
+    EXPECT_EQ(pair.producer.stats().messages, most);
+    for (unsigned number = 1; number <= most; ++number) pair.expect_pop(5000, number);
+  }
+}
+
 TEST(Views, ReleaseInAnyOrderLeavesNoHole) {
   Pair pair;
   std::deque<Message> kept;

@@ -55,7 +55,7 @@ TEST_F(ParticipantsTest, SuccessorOfOneThatLeftKnowsOfNoDeath) {
     const auto other = ring_.join(Role::kLingering);
     left = other->self();
   }
-  EXPECT_EQ(role_of(slot_word(left)), Role::kNone);
+  EXPECT_EQ(role_of(slot_word(left)), Role::kNobody);
   const auto successor = ring_.join(Role::kProducer);
   ASSERT_EQ(slot_of(successor->self()), slot_of(left));
   EXPECT_FALSE(successor->predecessor_died());

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <functional>
 #include <stdexcept>
 #include <thread>
 
@@ -85,6 +86,73 @@ TEST_F(TypeRegistryTest, EachFormOfPayloadIsPossible) {
   EXPECT_EQ(decode(), "mutable 2");
 }
 
+std::unique_ptr<Point> from_noexcept(const Metadata& /*metadata*/,
+                                     std::span<const std::byte> payload) noexcept {
+  return std::make_unique<Point>("noexcept " + std::to_string(payload.size()));
+}
+
+/// One function object that takes every form.
+struct Overloaded {
+  std::unique_ptr<Point> operator()(const Metadata& /*metadata*/, const Payload& /*given*/) const {
+    return std::make_unique<Point>("overload for Payload");
+  }
+  std::unique_ptr<Point> operator()(const Metadata& /*metadata*/,
+                                    std::span<const std::byte> /*given*/) const {
+    return std::make_unique<Point>("overload for span");
+  }
+  std::unique_ptr<Point> operator()(const Metadata& /*metadata*/,
+                                    const std::vector<std::uint8_t>& /*given*/) const {
+    return std::make_unique<Point>("overload for vector");
+  }
+};
+
+TEST_F(TypeRegistryTest, WhateverCanBeCalledCanBeRegistered) {
+  registry.register_type("point", from_noexcept);
+  EXPECT_EQ(decode(), "noexcept 2");
+  registry.register_type("point", &from_noexcept);
+  EXPECT_EQ(decode(), "noexcept 2");
+  registry.register_type("point", Overloaded{});
+  EXPECT_EQ(decode(), "overload for Payload");
+  const Overloaded constant;
+  registry.register_type("point", constant);
+  EXPECT_EQ(decode(), "overload for Payload");
+  registry.register_type("point", [](Metadata metadata, std::span<const std::uint8_t> given) {
+    return std::make_unique<Point>(metadata.at("n") + " of " + std::to_string(given[0]));
+  });
+  EXPECT_EQ(decode(), "5 of 7");
+  registry.register_type("point", [](auto&& metadata, auto&& given) {
+    return std::make_unique<Point>(metadata.at("type") + std::to_string(given.size()));
+  });
+  EXPECT_EQ(decode(), "point2");
+  std::function<std::unique_ptr<SerializableObject>(const Metadata&,
+                                                    const std::vector<std::uint8_t>&)>
+      wrapped = from_pointer;
+  registry.register_type("point", wrapped);
+  EXPECT_EQ(decode(), "pointer 7");
+  registry.register_type(
+      "point", std::bind(from_pointer, std::placeholders::_1, std::vector<std::uint8_t>{9}));
+  EXPECT_EQ(decode(), "pointer 9");
+}
+
+TEST_F(TypeRegistryTest, AFunctionThatCannotBeCopiedIsMoved) {
+  registry.register_type(
+      "point", [text = std::make_unique<std::string>("moved in")](const Metadata&, const Payload&) {
+        return std::make_unique<Point>(*text);
+      });
+  EXPECT_EQ(decode(), "moved in");
+  EXPECT_TRUE(registry.find("point"));
+}
+
+TEST_F(TypeRegistryTest, APayloadMayBeKept) {
+  Payload kept;
+  registry.register_type("point", [&](const Metadata&, Payload given) {
+    kept = std::move(given);
+    return std::make_unique<Point>("");
+  });
+  decode();
+  EXPECT_EQ(kept.owner, payload.owner);
+}
+
 TEST_F(TypeRegistryTest, MetadataComesAsStrings) {
   Metadata seen;
   registry.register_type("point", [&](const Metadata& metadata, const Payload&) {
@@ -155,6 +223,10 @@ TEST_F(TypeRegistryTest, ExceptionsPassThroughAndNothingIsAnError) {
 TEST_F(TypeRegistryTest, EmptyNamesAndFunctionsAreRefused) {
   EXPECT_THROW(registry.register_type("", from_pointer), Error);
   EXPECT_THROW(registry.register_type("point", TypeRegistry::Deserializer{}), Error);
+  std::function<std::unique_ptr<Point>(const Metadata&, const std::vector<std::uint8_t>&)> empty;
+  EXPECT_THROW(registry.register_type("point", empty), Error);
+  decltype(&from_pointer) null = nullptr;
+  EXPECT_THROW(registry.register_type("point", null), Error);
   EXPECT_FALSE(registry.find("point"));
 }
 

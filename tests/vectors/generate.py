@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import accepted
+import flatbuffer_messages
 import malformed
 import numpy as np
 import values
@@ -148,10 +149,12 @@ def all_files():
         files[group] = [good_vector(name, text) for name, text in expressions.items()]
     for group, vectors in values.BY_HAND.items():
         files.setdefault(group, []).extend(vectors)
-    files["accepted"] = accepted.ACCEPTED
+    files["flatbuffer"] = flatbuffer_messages.GOOD
+    files["accepted"] = accepted.ACCEPTED + flatbuffer_messages.ACCEPTED
     files["malformed"] = malformed.MALFORMED
     files["malformed_containers"] = malformed.CONTAINERS
     files["malformed_images"] = malformed.IMAGES
+    files["malformed_flatbuffers"] = flatbuffer_messages.MALFORMED
     return files
 
 

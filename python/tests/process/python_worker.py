@@ -64,7 +64,10 @@ def produce(options: dict[str, str], ledger: Ledger) -> None:
     least, most = int(options.get("min", "64")), int(options.get("max", "65536"))
     number = int(options["id"])
     with ipc0cp.SharedRingBufferProducer(
-        options["name"], int(options.get("total", "1048576")), stale=options.get("stale", "discard")
+        options["name"],
+        int(options.get("total", "1048576")),
+        redeliver=options.get("redeliver", "0") != "0",
+        stale=options.get("stale", "discard"),
     ) as producer:
         ledger[READY] = 1
         sequence = 0

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the processes of a storm do until they are killed.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "ledger.hpp"
+
+namespace ipc0cp::storm {
+
+struct Settings {
+  std::string ring;
+  std::size_t total_bytes = 16 << 20;
+  std::size_t smallest_bytes = 64;
+  std::size_t largest_bytes = 1 << 20;
+  std::size_t most_held = 6;  ///< Messages a consumer keeps while it goes on popping.
+  bool redeliver = false;
+};
+
+/// Pushes until the ledger says stop or the entry is full.
+/// @throws Error, std::runtime_error: a violation.
+void produce(const Settings& settings, Ledger& ledger, std::uint32_t index, std::uint64_t seed);
+/// Pops and checks until the ledger says stop.
+void consume(const Settings& settings, Ledger& ledger, std::uint32_t index, std::uint64_t seed);
+/// Takes what is left, up to the end of the stream; copies the counters once all others have gone.
+void consume_the_rest(const Settings& settings, Ledger& ledger, std::uint32_t index);
+
+}  // namespace ipc0cp::storm
