@@ -19,9 +19,7 @@ from ipc0cp.encoding import Metadata, Received
 from ipc0cp.errors import InvalidArgument
 
 #: The types of docs/object_format.md; registering one of them replaces it.
-BUILTIN_TAGS = frozenset(
-    {"bytes", "text", "json", "ndarray", "image", "list", "map", "flatbuffer"}
-)
+BUILTIN_TAGS = frozenset({"bytes", "text", "json", "ndarray", "image", "list", "map", "flatbuffer"})
 RESERVED_TAGS = frozenset({"pickle", "python"})
 
 Deserialize = Callable[[dict[str, str], Any], Any]
@@ -103,14 +101,14 @@ class TypeRegistry:
         return found is not None
 
     def find(self, name: str, version: str = "1.0") -> Registration | None:
-        """What users have registered for such messages: exactly this version, else any."""
+        """What users have registered for messages of type `name`: this `version`, else any."""
         registrations = self._registrations
         if not registrations:
             return None
         return registrations.get((name, version)) or registrations.get((name, None))
 
     def serializer_for(self, kind: type) -> Serialize | None:
-        """The serializer registered for exactly this type."""
+        """The serializer registered for exactly the type `kind`."""
         return self._serializers.get(kind)
 
     def _replace(self, registrations: dict[tuple[str, str | None], Registration]) -> None:
@@ -198,9 +196,9 @@ def register_type(
 
 
 def unregister_type(name: str, version: str | None = None) -> bool:
-    """Takes back one `register_type`, its `python_type` included. Thread-safe.
+    """Takes back the `register_type` of this `name` and `version`, its `python_type` included.
 
-    A built-in type of that name is itself again.
+    A built-in type of that name is itself again. Thread-safe.
 
     Returns:
         False if there was no such registration.

@@ -101,4 +101,3 @@ def read_all(message, most=1000):
         tensor_of(message).ValuesAsNumpy()
     depth_of(message.Tree())
     message.NestedAsNumpy()
-
