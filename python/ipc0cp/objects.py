@@ -113,7 +113,8 @@ class TextData(_Data):
 class JsonData(_Data):
     """A JSON value that travels as json whatever it is, lists and strings included.
 
-    None is refused where it would be the whole message.
+    Args:
+        value: a JSON value; None is refused where it would be the whole message.
     """
 
     __slots__ = ("value",)
@@ -130,6 +131,9 @@ class NumpyArray(_Data):
 
     Args:
         array: an array or what ``numpy.asarray`` makes one of. Subclasses travel as plain arrays.
+
+    Raises:
+        InvalidArgument: for a masked array.
     """
 
     __slots__ = ("array",)

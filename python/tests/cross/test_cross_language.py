@@ -104,6 +104,14 @@ def vectors(group: str) -> list[dict]:
     return [vector for vector in all_vectors if "python" in vector]
 
 
+def push_vector(producer, vector) -> bool:
+    # How a file is compressed is the choice of its writer, so those go as they are.
+    if any(f'"encoding":"{name}"' in vector["metadata"] for name in ("png", "jpeg")):
+        payload = bytes.fromhex(vector["payload_hex"])
+        return producer.push_raw(vector["metadata"], payload, timeout=SECONDS)
+    return producer.push(value_of(vector), timeout=SECONDS)
+
+
 def test_cpp_reads_what_python_writes_for_the_golden_vectors(tmp_path, ring_name):
     report = tmp_path / "report"
     worker = start("cpp", "vectors", name=ring_name, report=report, groups=",".join(GOOD))
@@ -111,7 +119,7 @@ def test_cpp_reads_what_python_writes_for_the_golden_vectors(tmp_path, ring_name
         names = []
         for group in GOOD:
             for vector in vectors(group):
-                assert producer.push(value_of(vector), timeout=SECONDS)
+                assert push_vector(producer, vector)
                 names.append(f"{group}/{vector['name']}")
     finish(worker)
     found = read_report(report)
