@@ -9,8 +9,8 @@
 
 - Rings: `SharedRingBufferProducer`, `SharedRingBufferConsumer`; what their calls return: `Loan`,
   `Message`, `RingStats`. `Queue` stands in for ``multiprocessing.Queue``.
-- Own types: `register_type`, `unregister_type`, `TypeRegistry`, `SerializableObject`. Types that are
-  sent in one way only: `BytesData`, `TextData`, `JsonData`, `NumpyArray`, `ImageData`, `ListData`,
+- Own types: `register_type`, `unregister_type`, `TypeRegistry`, `SerializableObject`. What is sent
+  in one way only: `BytesData`, `TextData`, `JsonData`, `NumpyArray`, `ImageData`, `ListData`,
   `MapData`, `FlatBuffer`.
 - Log lines: `enable_logging`, `set_log_level`.
 - Failures are an `Error` with an `ErrorCode`:
