@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/unique_ptr.h>
 
 #include <memory>
 #include <optional>
@@ -11,6 +12,7 @@
 #include "block.hpp"
 #include "gil.hpp"
 #include "handles.hpp"
+#include "watcher.hpp"
 
 namespace ipc0cp::python {
 namespace {
@@ -94,6 +96,10 @@ class ConsumerHandle {
   void close() {
     without_gil([&] { consumer_->close(); });
   }
+  /// @throws Error (system_error) if there is no descriptor to be had.
+  [[nodiscard]] std::unique_ptr<Watcher> watcher() const {
+    return std::make_unique<Watcher>(consumer_->channel(), Watcher::For::answer);
+  }
   [[nodiscard]] bool closed() const { return consumer_->closed(); }
   [[nodiscard]] const std::string& name() const { return consumer_->name(); }
   [[nodiscard]] nb::dict stats() const {
@@ -150,6 +156,8 @@ void bind_consumer(nb::module_& module) {
                    " is_fortran: bool, payload_bytes: int) -> None"),
            "Let `pop` build arrays of exactly this metadata from now on.")
       .def("done", &ConsumerHandle::done, "Redelivery: finish what this thread has popped last.")
+      .def("watcher", &ConsumerHandle::watcher, nb::keep_alive<0, 1>(),
+           "Waits until a pop has an answer. Only for an attached handle.")
       .def("close", &ConsumerHandle::close)
       .def_prop_ro("closed", &ConsumerHandle::closed)
       .def_prop_ro("name", &ConsumerHandle::name)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/unique_ptr.h>
 
 #include <memory>
 #include <string>
@@ -10,6 +11,7 @@
 #include "block.hpp"
 #include "gil.hpp"
 #include "handles.hpp"
+#include "watcher.hpp"
 
 namespace ipc0cp::python {
 namespace {
@@ -74,6 +76,12 @@ class ProducerHandle {
   void close() {
     without_gil([&] { producer_->close(); });
   }
+  /// @throws Error (system_error) if there is no descriptor to be had.
+  [[nodiscard]] std::unique_ptr<Watcher> watcher() const {
+    return std::make_unique<Watcher>(producer_->channel(), Watcher::For::room);
+  }
+  [[nodiscard]] std::uint32_t blocks_freed() const { return producer_->channel().blocks_freed(); }
+  [[nodiscard]] bool retired() const { return producer_->channel().retired(); }
   [[nodiscard]] bool closed() const { return producer_->closed(); }
   [[nodiscard]] const std::string& name() const { return producer_->name(); }
   [[nodiscard]] nb::dict stats() const {
@@ -173,6 +181,11 @@ void bind_producer(nb::module_& module) {
            nb::sig("def remember(self, metadata: bytes, dtype: object, shape: tuple[int, ...],"
                    " is_fortran: bool, payload_bytes: int) -> None"),
            "Let `push` handle contiguous arrays of this dtype and shape from now on.")
+      .def("watcher", &ProducerHandle::watcher, nb::keep_alive<0, 1>(),
+           "Waits until another attempt to push is worth while.")
+      .def_prop_ro("blocks_freed", &ProducerHandle::blocks_freed,
+                   "A number that changes when room comes; for Watcher.arm.")
+      .def_prop_ro("retired", &ProducerHandle::retired, "Whether the last consumer has closed.")
       .def("close", &ProducerHandle::close)
       .def_prop_ro("closed", &ProducerHandle::closed)
       .def_prop_ro("name", &ProducerHandle::name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
     from typing_extensions import Buffer
 
+    from ipc0cp.aio import Popping, Pushing
     from ipc0cp.loan import Loan
 
 
@@ -135,7 +136,7 @@ class SharedRingBufferProducer(_Handle):
         TypeError: for an argument of another type.
     """
 
-    __slots__ = ("_push",)
+    __slots__ = ("_push", "_pushing")
 
     _handle: _core.ProducerHandle
     _encode: Callable[[Any], Encoded] = staticmethod(codec.encode)
@@ -170,6 +171,7 @@ class SharedRingBufferProducer(_Handle):
         options = {**self._options, "max_messages": self._options["max_messages"] or 0}
         self._handle = _core.ProducerHandle(self._name, **options)
         self._push = self._handle.push
+        self._pushing: Pushing | None = None
 
     def push(self, obj: Any, timeout: float | None = None) -> bool:
         """Copies `obj` into the ring.
@@ -216,6 +218,20 @@ class SharedRingBufferProducer(_Handle):
         with view_of(block) as target:
             encoded.write_to(target)
         return block.publish(metadata, timeout)
+
+    async def push_async(self, obj: Any, timeout: float | None = None) -> bool:
+        """As `push`, without blocking the event loop, which only makes the copy.
+
+        Any number of coroutines may wait, also of several event loops; they are served in turn. A
+        cancelled one has pushed nothing.
+        """
+        if self._pushing is None:
+            from ipc0cp.aio import Pushing
+
+            self._pushing = Pushing(self._handle, self._options["consumer_wait_timeout"])
+        return await self._pushing.push(
+            lambda obj: self.push(obj, 0), obj, timeout, self._options["blocking"]
+        )
 
     def push_raw(
         self,
@@ -284,7 +300,7 @@ class SharedRingBufferConsumer(_Handle):
         As for the producer.
     """
 
-    __slots__ = ("_pop",)
+    __slots__ = ("_pop", "_popping")
 
     _handle: _core.ConsumerHandle
 
@@ -316,6 +332,7 @@ class SharedRingBufferConsumer(_Handle):
         options = {**self._options, "total_data_bytes": total_data_bytes or 0}
         self._handle = _core.ConsumerHandle(self._name, **options)
         self._pop = self._handle.pop
+        self._popping: Popping | None = None
 
     def attach(self, timeout: float | None = None) -> None:
         """Joins the ring; needed only with auto_attach=False. A second call does nothing.
@@ -376,6 +393,31 @@ class SharedRingBufferConsumer(_Handle):
         `done`, or popped again, is delivered to another one.
         """
         self._handle.done()
+
+    async def pop_async(self, timeout: float | None = None, copy: bool = False) -> Any:
+        """As `pop`, without blocking the event loop.
+
+        Any number of coroutines may wait, also of several event loops; they are served in turn. A
+        cancelled one takes no message with it. On a ring with redelivery a pop finishes what its
+        thread has popped before, so there let one coroutine at a time use a handle, or call
+        `Message.done`.
+        """
+        if self._popping is None:
+            from ipc0cp.aio import Popping
+
+            self._popping = Popping(self._handle.watcher)
+        return await self._popping.pop(
+            lambda: self.pop(0, copy), timeout, self._options["blocking"]
+        )
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self
+
+    async def __anext__(self) -> Any:
+        obj = await self.pop_async()
+        if obj is None:
+            raise StopAsyncIteration
+        return obj
 
     def __iter__(self) -> Iterator[Any]:
         return self

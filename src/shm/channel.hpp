@@ -89,6 +89,19 @@ class Channel {
   void finish_popped(bool of_any_thread) noexcept;
   void requeue_latest() noexcept;
 
+  // ---- watching, for calls that must not block; one thread at a time (channel_watch.cpp) ----
+  /// Returns when a pop has an answer, be it an error; or soon after `given_up` is set.
+  void await_answer(const std::atomic<bool>& given_up) noexcept;
+  /// Returns when another attempt to push `message_bytes` is worth while. Keeps the want of this
+  /// handle registered until `forget_want`.
+  /// @param freed_before `blocks_freed()` from before the attempt that found no room.
+  /// @param nobody_reads that attempt found no consumers.
+  void await_room(std::uint64_t message_bytes, std::uint32_t freed_before, bool nobody_reads,
+                  const std::atomic<bool>& given_up) noexcept;
+  [[nodiscard]] std::uint32_t blocks_freed() const noexcept;
+  /// Nobody waits for room any more.
+  void forget_want() noexcept;
+
   // ---- both ----
   void close() noexcept;
   [[nodiscard]] bool closed() const noexcept {
@@ -150,6 +163,7 @@ class Channel {
   ErrorCode take_from_main(Request& request) noexcept;
   ErrorCode commit_loan(Request& request, std::uint32_t index) noexcept;
   void publish_locked(std::uint32_t index, StateWord word) noexcept;
+  [[nodiscard]] bool stream_has_ended() const noexcept;
   ErrorCode attempt_pop(Message& message) noexcept;
   ErrorCode attempt_pop_alone(Message& message, Deadline& deadline) noexcept;
   ErrorCode take_small(Message& message, std::uint32_t index, const BlockFields& fields) noexcept;
@@ -191,6 +205,7 @@ class Channel {
   ErrorCode attempt_push_while_waiting(Request& request, Deadline& deadline) noexcept;
   ErrorCode pop_slowly(Message& message, Deadline& deadline) noexcept;
   ErrorCode check_while_waiting(std::int64_t now_ns) noexcept;
+  [[nodiscard]] static std::int64_t idle_slice(std::int64_t waited_ns) noexcept;
   void heed_soft_cap(std::uint64_t message_bytes, Deadline& deadline) noexcept {
     if (over_soft_cap_ && !deadline.never_waits()) wait_for_soft_cap(message_bytes, deadline);
   }
@@ -208,6 +223,10 @@ class Channel {
   void log_long_wait(Wait wait) const noexcept;
   [[nodiscard]] std::string explain_wait(Wait wait) const;
   [[nodiscard]] std::string advice(Wait wait, bool any_stopped, bool any_held) const;
+
+  // channel_watch.cpp
+  [[nodiscard]] bool answer_is_ready() noexcept;
+  bool claim_for_watcher(std::uint64_t block_bytes) noexcept;
 
   // reservation.cpp
   ErrorCode begin_growth(Request& request) noexcept;
@@ -239,6 +258,7 @@ class Channel {
   Relaxed<std::uint64_t> idle_popped_{};  ///< Messages popped, plus one, when the soft cap gave up.
   Relaxed<bool> over_soft_cap_{};         ///< The next push had better look.
   Relaxed<bool> served_by_relief_{};      ///< The main part had no room last time.
+  std::atomic<bool> watched_{false};      ///< A watcher waits for room.
   std::vector<PrivateCopy> private_copies_;
   std::atomic<bool> fork_copies_failed_{false};  ///< To be logged when no mutex is held.
   Unfinished unfinished_;

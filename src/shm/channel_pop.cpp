@@ -38,14 +38,18 @@ ErrorCode Channel::attempt_pop_alone(Message& message, Deadline& deadline) noexc
   return left == ErrorCode::ok ? result : left;
 }
 
+/// Under the lock, with an empty queue.
+bool Channel::stream_has_ended() const noexcept {
+  const Header& header = ring_->header();
+  return joined_of(header.joined_left.load(std::memory_order_relaxed)) >=
+             options_.expected_producers &&
+         header.producers == 0 && !(redelivers() && others_hold_messages());
+}
+
 ErrorCode Channel::attempt_pop(Message& message) noexcept {
-  Header& header = ring_->header();
   const std::uint32_t index = ring_->queue.head();
   if (index == kNone) {
-    const bool ended = joined_of(header.joined_left.load(std::memory_order_relaxed)) >=
-                           options_.expected_producers &&
-                       header.producers == 0 && !(redelivers() && others_hold_messages());
-    return ended ? ErrorCode::end_of_stream : ErrorCode::buffer_empty;
+    return stream_has_ended() ? ErrorCode::end_of_stream : ErrorCode::buffer_empty;
   }
   const BlockFields fields = ring_->segment->read_fields(index);
   const StateWord word = ring_->segment->descriptor(index).state.load(std::memory_order_acquire);

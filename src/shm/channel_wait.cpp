@@ -22,11 +22,6 @@ constexpr std::int64_t kClaimExpiresNs = 200 * kMillisecond;
 constexpr std::int64_t kSoftCapWaitNs = kMillisecond;
 constexpr int kPollsPerClock = 32;
 
-/// A wake costs an idle machine about 50 us, so a handle that nobody talks to looks less often.
-std::int64_t idle_slice(std::int64_t waited_ns) noexcept {
-  return waited_ns > kIdleWaitNs ? kLongIdleSliceNs : kIdleSliceNs;
-}
-
 /// Polls `condition` with pauses until it holds or the time is over.
 template <class Condition>
 bool spin(std::int64_t budget_ns, Condition condition) noexcept {
@@ -44,6 +39,11 @@ bool spin(std::int64_t budget_ns, Condition condition) noexcept {
 }
 
 }  // namespace
+
+/// A wake costs an idle machine about 50 us, so a handle that nobody talks to looks less often.
+std::int64_t Channel::idle_slice(std::int64_t waited_ns) noexcept {
+  return waited_ns > kIdleWaitNs ? kLongIdleSliceNs : kIdleSliceNs;
+}
 
 ErrorCode Channel::check_while_waiting(std::int64_t now_ns) noexcept {
   if (forked()) return ErrorCode::forked_handle;
@@ -119,7 +119,10 @@ ErrorCode Channel::push_slowly(Request& request, Deadline& deadline,
       log_long_wait(nobody_reads ? Wait::kConsumer : Wait::kRoom);
     }
   }
-  slot.want_bytes.store(0, std::memory_order_relaxed);
+  // The want of those that a watcher waits for outlasts the attempts they make.
+  if (!watched_.load(std::memory_order_relaxed)) {
+    slot.want_bytes.store(0, std::memory_order_relaxed);
+  }
   slot.blocked_since_ns.store(0, std::memory_order_relaxed);
   // Whoever leaves may have taken a wake, or held a claim, that others wait for.
   ring_->space_event.wake_all();
