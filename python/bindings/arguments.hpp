@@ -5,6 +5,7 @@
 
 #include <nanobind/nanobind.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -26,6 +27,22 @@ inline Timeout timeout_from(nb::handle seconds) {
   if (value == -1.0 && PyErr_Occurred() != nullptr) nb::raise_python_error();
   return std::chrono::duration<double>(value);
 }
+
+/// What is left of a time-out that several calls share.
+class TimeLeft {
+ public:
+  explicit TimeLeft(Timeout total) noexcept : total_(total) {}
+  [[nodiscard]] Timeout left() const {
+    if (total_.is_forever()) return total_;
+    const auto end = std::chrono::nanoseconds(total_.nanoseconds());
+    const auto used = std::chrono::steady_clock::now() - start_;
+    return std::max(end - used, std::chrono::nanoseconds(0));
+  }
+
+ private:
+  Timeout total_;
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
 
 /// Seconds as nanoseconds, saturating.
 inline std::chrono::nanoseconds nanoseconds_from(nb::handle seconds) {
@@ -50,8 +67,8 @@ inline std::vector<std::uint32_t> owners_from(nb::handle owners) {
 /// lifetime of this object.
 class BufferArgument {
  public:
-  explicit BufferArgument(nb::handle object) {
-    if (PyObject_GetBuffer(object.ptr(), &view_, PyBUF_C_CONTIGUOUS) != 0) {
+  explicit BufferArgument(nb::handle object, int flags = 0) {
+    if (PyObject_GetBuffer(object.ptr(), &view_, PyBUF_C_CONTIGUOUS | flags) != 0) {
       nb::raise_python_error();
     }
   }
@@ -61,6 +78,10 @@ class BufferArgument {
 
   [[nodiscard]] std::span<const std::byte> bytes() const noexcept {
     return {static_cast<const std::byte*>(view_.buf), static_cast<std::size_t>(view_.len)};
+  }
+  /// The same of a buffer that was asked for with PyBUF_WRITABLE.
+  [[nodiscard]] std::span<std::byte> writable() const noexcept {
+    return {static_cast<std::byte*>(view_.buf), static_cast<std::size_t>(view_.len)};
   }
 
  private:
