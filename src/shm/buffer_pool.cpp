@@ -3,6 +3,7 @@
 
 #include <array>
 #include <bit>
+#include <climits>
 #include <cstdint>
 #include <cstdlib>
 #include <mutex>
@@ -18,11 +19,18 @@ constexpr std::size_t kAlignment = 64;
 /// Stands before every buffer, in a cache line of its own.
 struct alignas(kAlignment) Prefix {
   Prefix* next;
-  std::uint32_t power;  ///< Capacity is 2^power; 0: a small buffer.
+  std::uint32_t power;  ///< Capacity is 2^power; below `kSmallClasses`: a small buffer.
 };
 static_assert(sizeof(Prefix) == kAlignment);
 
-constexpr int kSmallKept = 64;
+/// Small buffers of one capacity; so many of them are kept by each thread.
+struct SmallClass {
+  std::size_t bytes;
+  int kept;
+};
+// Most small messages are tiny, and a batch of them must not sweep the cache.
+constexpr std::uint32_t kSmallClasses = 2;
+constexpr std::array<SmallClass, kSmallClasses> kSmall = {{{448, 1024}, {kSmallBytes, 64}}};
 constexpr unsigned kPowers = 48;
 constexpr std::size_t kLargeKeptBytes = std::size_t{256} << 20;
 
@@ -48,10 +56,10 @@ struct SmallList {
       std::free(first);
       first = next;
     }
-    count = kSmallKept;  // Whatever comes back after this thread's end is freed at once.
+    count = INT_MAX;  // Whatever comes back after this thread's end is freed at once.
   }
 };
-thread_local SmallList t_small;
+thread_local std::array<SmallList, kSmallClasses> t_small;
 
 std::mutex g_large_mutex;
 
@@ -72,10 +80,12 @@ LargeLists& large_lists() {
 
 std::byte* acquire(std::size_t bytes) noexcept {
   if (bytes <= kSmallBytes) {
-    if (t_small.first == nullptr) return fresh(kSmallBytes, 0);
-    Prefix* prefix = t_small.first;
-    t_small.first = prefix->next;
-    --t_small.count;
+    const std::uint32_t size_class = bytes > kSmall[0].bytes ? 1 : 0;
+    SmallList& list = t_small[size_class];
+    if (list.first == nullptr) return fresh(kSmall[size_class].bytes, size_class);
+    Prefix* prefix = list.first;
+    list.first = prefix->next;
+    --list.count;
     return buffer_of(prefix);
   }
   if (bytes > (std::size_t{1} << (kPowers - 1))) return nullptr;
@@ -95,11 +105,12 @@ std::byte* acquire(std::size_t bytes) noexcept {
 void release(std::byte* buffer) noexcept {
   if (buffer == nullptr) return;
   Prefix* prefix = prefix_of(buffer);
-  if (prefix->power == 0) {
-    if (t_small.count >= kSmallKept) return std::free(prefix);
-    prefix->next = t_small.first;
-    t_small.first = prefix;
-    ++t_small.count;
+  if (prefix->power < kSmallClasses) {
+    SmallList& list = t_small[prefix->power];
+    if (list.count >= kSmall[prefix->power].kept) return std::free(prefix);
+    prefix->next = list.first;
+    list.first = prefix;
+    ++list.count;
     return;
   }
   const std::size_t bytes = std::size_t{1} << prefix->power;

@@ -260,12 +260,13 @@ bool Channel::spin_for_data() noexcept {
   return spin(spin_.nanoseconds(participants), data);
 }
 
-ErrorCode Channel::pop_slowly(Message& message, Deadline& deadline) noexcept {
+template <class Target>
+ErrorCode Channel::pop_slowly(Target& target, Deadline& deadline) noexcept {
   if (deadline.never_waits()) {
     // A poller must notice a death as well: the end of the stream may depend on it.
     const ErrorCode state = ring_->sweep(platform::now_ns(), kSweepIntervalNs);
     if (state != ErrorCode::ok) return state;
-    const ErrorCode result = attempt_pop_alone(message, deadline);
+    const ErrorCode result = attempt_pop_alone(target, deadline);
     return result == ErrorCode::timeout ? ErrorCode::buffer_empty : result;
   }
   Slot& slot = ring_->participants.own_slot();
@@ -280,7 +281,7 @@ ErrorCode Channel::pop_slowly(Message& message, Deadline& deadline) noexcept {
     } else {
       announced = ring_->data_event.announce();
     }
-    result = attempt_pop_alone(message, deadline);
+    result = attempt_pop_alone(target, deadline);
     if (result != ErrorCode::buffer_empty) break;
     const std::int64_t now_ns = platform::now_ns();
     if (start_ns == 0) {
@@ -310,5 +311,7 @@ ErrorCode Channel::pop_slowly(Message& message, Deadline& deadline) noexcept {
   if (result != ErrorCode::ok) ring_->data_event.wake_one();
   return result;
 }
+template ErrorCode Channel::pop_slowly(Message& target, Deadline& deadline) noexcept;
+template ErrorCode Channel::pop_slowly(MessageHead& target, Deadline& deadline) noexcept;
 
 }  // namespace ipc0cp::shm
