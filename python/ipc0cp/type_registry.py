@@ -103,14 +103,14 @@ class TypeRegistry:
         return found is not None
 
     def find(self, name: str, version: str = "1.0") -> Registration | None:
-        """What users have registered for such messages: exactly this version, else any."""
+        """What users have registered for the type `name`: exactly this `version`, else any."""
         registrations = self._registrations
         if not registrations:
             return None
         return registrations.get((name, version)) or registrations.get((name, None))
 
     def serializer_for(self, kind: type) -> Serialize | None:
-        """The serializer registered for exactly this type."""
+        """The serializer registered for exactly the type `kind`."""
         return self._serializers.get(kind)
 
     def _replace(self, registrations: dict[tuple[str, str | None], Registration]) -> None:
@@ -200,7 +200,7 @@ def register_type(
 def unregister_type(name: str, version: str | None = None) -> bool:
     """Takes back one `register_type`, its `python_type` included. Thread-safe.
 
-    A built-in type of that name is itself again.
+    The one of this `name` and `version`; a built-in type of that name is itself again.
 
     Returns:
         False if there was no such registration.
