@@ -111,7 +111,7 @@ class TextData(_Data):
 
 
 class JsonData(_Data):
-    """A JSON value that travels as json whatever it is, lists and strings included.
+    """A JSON `value` that travels as json whatever it is, lists and strings included.
 
     Args:
         value: a JSON value; None is refused where it would be the whole message.
@@ -133,7 +133,7 @@ class NumpyArray(_Data):
         array: an array or what ``numpy.asarray`` makes one of. Subclasses travel as plain arrays.
 
     Raises:
-        InvalidArgument: for a masked array.
+        InvalidArgument: for a masked array, which would lose its mask.
     """
 
     __slots__ = ("array",)

@@ -45,7 +45,8 @@ class ItemMetadata:
         known_dtype, unchanged, known_shape, text = self._known
         if dtype is known_dtype and shape == known_shape and unchanged == dtype:
             return text
-        if shape == () and dtype.kind not in _FIXED_WIDTH:
+        # A scalar is in native byte order, whatever its array is.
+        if shape == () and (dtype.kind not in _FIXED_WIDTH or array[0].dtype != dtype):
             return None
         encoded = codec.encode(array[0])
         assert encoded.payload_bytes == math.prod(shape) * dtype.itemsize
