@@ -64,9 +64,10 @@ def encode(obj: Any, levels: int = containers.MOST_LEVELS) -> Encoded:
     return _encode_foreign(obj, kind, levels)
 
 
-def serialize(obj: Any) -> tuple[Metadata, bytes]:
-    """Metadata and payload of `obj`, both as copies. Raises as `encode`."""
-    encoded = encode(obj)
+def serialize(data: objects.SerializableObject) -> tuple[Metadata, bytes]:
+    """Metadata and payload of an object of a data class, both as copies. Raises as `encode`."""
+    planned_as = next(kind for kind in type(data).__mro__ if kind in _ENCODERS)
+    encoded = _ENCODERS[planned_as](data, containers.MOST_LEVELS)
     payload = bytearray(encoded.payload_bytes)
     with memoryview(payload) as target:
         encoded.write_to(target)
@@ -74,6 +75,8 @@ def serialize(obj: Any) -> tuple[Metadata, bytes]:
 
 
 def _encode_foreign(obj: Any, kind: type, levels: int) -> Encoded:
+    if isinstance(obj, objects.SerializableObject) or callable(getattr(kind, "serialize", None)):
+        return _encode_custom(obj, obj.serialize(), levels)
     modules = {base.__module__.partition(".")[0] for base in kind.__mro__}
     if "numpy" in modules:
         return _encode_numpy(obj, kind)
@@ -82,8 +85,6 @@ def _encode_foreign(obj: Any, kind: type, levels: int) -> Encoded:
     if "flatbuffers" in modules and flatbuffer.is_builder(kind):
         _ENCODERS[kind] = _encode_flatbuffer
         return flatbuffer.encode(obj)
-    if isinstance(obj, objects.SerializableObject) or callable(getattr(kind, "serialize", None)):
-        return _encode_custom(obj, obj.serialize(), levels)
     for base in _BASES:
         if isinstance(obj, base):
             raise UnsupportedType(

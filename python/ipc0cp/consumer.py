@@ -85,12 +85,12 @@ class SharedRingBufferConsumer(Handle):
     def pop(self, timeout: float | None = None, copy: bool = False) -> Any:
         """The next object, or None at end of stream.
 
-        Arrays are read-only views into the ring where possible. A view keeps its block until it
-        and all its slices are gone, also past `close`.
+        Arrays and images are read-only views into the ring where possible. A view keeps its block
+        until it and all its slices are gone, also past `close`.
 
         Args:
             timeout: seconds to wait for a message; None or inf: for ever, 0: not at all.
-            copy: make arrays own their memory and be writable.
+            copy: make arrays and images own their memory and be writable.
 
         Raises:
             Timeout: nothing came in time.

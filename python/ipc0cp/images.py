@@ -14,9 +14,11 @@ Pixels packed more tightly than Pillow's cells, as C++ may send them, are unpack
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable
 from typing import Any, NoReturn, cast
 
+import PIL
 from PIL import Image
 
 from ipc0cp import _core
@@ -47,11 +49,14 @@ MODES = {
     "I": Mode(4, 4, "i"),
     "F": Mode(4, 4, "f"),
 }
+_HEXADECIMAL = re.compile("[0-9a-f]*")
 _PALETTE_ENTRY_BYTES = {"RGB": 3, "RGBA": 4}
 # What `Image.frombuffer` maps in any Pillow: for each size of a cell one mode to see it by, and all
 # modes it makes an image of at once.
 _MAPPED_AS = {1: "L", 2: "I;16", 4: "RGBX"}
 _MAPPED_MODES = frozenset({"L", "P", "RGBX", "RGBA", "CMYK", "I;16", "I;16L", "I;16B"})
+# Before version 13 Pillow crashes when it exports memory that is not its own.
+_VIEWS_CAN_BE_EXPORTED = int(PIL.__version__.partition(".")[0]) >= 13
 
 
 def encode(image: Any, _: int = 0) -> Encoded:
@@ -68,13 +73,13 @@ def encode(image: Any, _: int = 0) -> Encoded:
 
 def encode_any(image: Image.Image) -> Encoded:
     """Plans an image; one of a subclass comes back as PIL.Image.Image."""
+    load(image)
     mode = MODES.get(image.mode)
     if mode is None:
         raise UnsupportedType(
             f"images of mode {image.mode!r} are not supported; convert it to one of"
             f" {', '.join(MODES)}"
         )
-    load(image)
     width, height = image.size
     metadata: Metadata = {"type": "image", "version": "1.0", "encoding": "raw"}
     metadata["mode"] = image.mode
@@ -93,7 +98,11 @@ def encode_any(image: Image.Image) -> Encoded:
 
 
 def load(image: Image.Image) -> None:
-    """Reads the pixels of a lazy image. Raises UnsupportedType if that fails."""
+    """Reads the pixels of a lazy image, which may change its mode.
+
+    Raises:
+        UnsupportedType: if that fails.
+    """
     try:
         image.load()
     except Exception as error:  # Plugins raise what they like.
@@ -110,6 +119,7 @@ def _writer(
         mapped = Image.frombuffer(mapped_as, size, row_target, "raw", mapped_as, 0, 1)
         # The core's own paste compares sizes of cells, not modes, and so copies them as they are.
         mapped.im.paste(pixels, (0, 0, *size))
+        del mapped  # And with it its hold on the target.
         target[pixel_bytes:] = palette
 
     return write
@@ -223,13 +233,16 @@ def _make_image(
 def _protect(image: Image.Image) -> Image.Image:
     """Marks an image as read-only: Pillow then copies the pixels before it changes them."""
     image.readonly = 1
+    guarded: Any = image
     # The one method that writes into the pixels of a read-only image without asking.
-    cast(Any, image).frombytes = _refuse_frombytes
+    guarded.frombytes = _refuse
+    if not _VIEWS_CAN_BE_EXPORTED:
+        guarded.__arrow_c_array__ = _refuse
     return image
 
 
-def _refuse_frombytes(*_: object, **__: object) -> NoReturn:
-    raise ValueError("this image is a read-only view of a message; call frombytes on its copy()")
+def _refuse(*_: object, **__: object) -> NoReturn:
+    raise ValueError("this image is a read-only view of a message; call the method of its copy()")
 
 
 def _bytes_per_pixel(mode: str, metadata: Metadata) -> int:
@@ -267,9 +280,7 @@ def _parse_transparency(metadata: Metadata) -> Any:
         return value
     if type(value) is list and all(type(item) is int for item in value):
         return tuple(value)
-    if type(value) is dict and type(value.get("table")) is str:
-        try:
-            return bytes.fromhex(value["table"])
-        except ValueError:
-            pass
+    table = value.get("table") if type(value) is dict else None
+    if type(table) is str and len(table) % 2 == 0 and _HEXADECIMAL.fullmatch(table):
+        return bytes.fromhex(table)
     raise CorruptPayload(f"unknown transparency {shorten(value)}")

@@ -85,8 +85,8 @@ class SharedRingBufferProducer(Handle):
         """Copies `obj` into the ring.
 
         Args:
-            obj: bytes, str, numbers, dicts, lists, NumPy arrays and what else is registered; it
-                comes out equal in value and type.
+            obj: bytes, str, numbers, dicts, lists, NumPy arrays, Pillow images and what else is
+                registered; it comes out equal in value and type.
             timeout: seconds to wait for room; None or inf: for ever, 0: not at all.
 
         Returns:

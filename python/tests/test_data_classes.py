@@ -155,6 +155,26 @@ def test_refused_when_made():
         BytesData("text")
 
 
+class Sentence(TextData):
+    pass
+
+
+class Labelled(np.ndarray):
+    """A type of NumPy that knows how to serialize itself."""
+
+    def serialize(self):
+        return {"type": "text"}, self.tobytes()
+
+
+def test_subclasses():
+    assert round_trip(Sentence("a")) == "a"
+    assert round_trip([Sentence("a"), b"x"]) == ["a", b"x"]
+    assert Sentence("a").serialize() == ({"type": "text", "version": "1.0"}, b"a")
+    assert Sentence("a") != TextData("a")
+    assert repr(Sentence("a")) == "Sentence('a')"
+    assert round_trip(np.frombuffer(b"abc", "u1").view(Labelled)) == "abc"
+
+
 def test_a_deserializer_may_return_them(ring):
     name = "returns-data"
     ipc0cp.register_type(name, lambda _, payload: JsonData(json.loads(payload)))

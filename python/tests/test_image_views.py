@@ -8,7 +8,7 @@ import pickle
 
 import numpy as np
 import pytest
-from helpers import MIB
+from helpers import MIB, new_name, run_python
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageOps
 
 from ipc0cp import SharedRingBufferConsumer as Consumer
@@ -171,6 +171,19 @@ def test_views_outlive_close_and_consumer(ring_name):
     assert part == image.crop((0, 0, 10, 10))
 
 
+@pytest.mark.skipif(not MAPS_EVERY_MODE, reason="this Pillow knows no Arrow")
+def test_a_view_is_exported_through_arrow_or_refused(ring):
+    """Pillow crashed there before version 13."""
+    image = picture()
+    view = popped(ring, image)
+    try:
+        again = Image.fromarrow(view, "RGB", image.size)
+    except ValueError as error:
+        assert "copy()" in str(error)
+        again = Image.fromarrow(view.copy(), "RGB", image.size)
+    assert again == image
+
+
 def test_a_palette_can_be_changed_on_a_view(ring):
     image = picture("P")
     view = popped(ring, image)
@@ -201,3 +214,28 @@ def test_an_image_that_does_not_fit(ring):
         producer.push(Image.new("RGB", (1100, 1100)))
     producer.push(b"next")
     assert consumer.pop(10) == b"next"
+
+
+AT_EXIT = """
+import atexit, os, sys, ipc0cp
+from PIL import Image
+consumer = ipc0cp.SharedRingBufferConsumer(sys.argv[1], 4 << 20)
+producer = ipc0cp.SharedRingBufferProducer(sys.argv[1], 4 << 20)
+picture = Image.linear_gradient("L")
+producer.push(picture)
+producer.push([picture])
+view, nested = consumer.pop(10), consumer.pop(10)
+child = os.fork()
+if child == 0:
+    assert view == picture
+    del view
+    assert nested[0] == picture
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+atexit.register(lambda: print("exit", view == picture))
+"""
+
+
+def test_views_at_fork_and_at_the_end_of_the_interpreter():
+    result = run_python(AT_EXIT, new_name())
+    assert (result.returncode, result.stdout, result.stderr) == (0, "exit True\n", "")

@@ -332,6 +332,21 @@ _IMAGES = [
     ),
     _image("image_transparency", '"encoding":"raw","mode":"L","size":[1,1],"transparency":"a"', 1),
     _image(
+        "image_transparency_table_large",
+        '"encoding":"raw","mode":"P","size":[1,1],"transparency":{"table":"FF"}',
+        1,
+    ),
+    _image(
+        "image_transparency_table_spaced",
+        '"encoding":"raw","mode":"P","size":[1,1],"transparency":{"table":"00 ff"}',
+        1,
+    ),
+    _image(
+        "image_transparency_table_odd",
+        '"encoding":"raw","mode":"P","size":[1,1],"transparency":{"table":"00f"}',
+        1,
+    ),
+    _image(
         "image_transparency_table",
         '"encoding":"raw","mode":"P","size":[1,1],"transparency":{"table":"0g"}',
         1,
