@@ -11,28 +11,10 @@
 #include "block.hpp"
 #include "gil.hpp"
 #include "handles.hpp"
+#include "hot_types.hpp"
 
 namespace ipc0cp::python {
 namespace {
-
-nb::object make_bytes(std::span<const std::byte> payload) {
-  nb::object bytes =
-      nb::steal(PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(payload.size())));
-  if (!bytes.is_valid()) nb::raise_python_error();
-  copy_bytes(PyBytes_AsString(bytes.ptr()), payload);
-  return bytes;
-}
-
-nb::object make_text(std::span<const std::byte> payload) {
-  nb::object text =
-      nb::steal(PyUnicode_DecodeUTF8(reinterpret_cast<const char*>(payload.data()),
-                                     static_cast<Py_ssize_t>(payload.size()), "strict"));
-  if (text.is_valid()) return text;
-  if (PyErr_ExceptionMatches(PyExc_UnicodeDecodeError) == 0) nb::raise_python_error();
-  PyErr_Clear();
-  throw Error(ErrorCode::corrupt_payload,
-              "a text message of " + std::to_string(payload.size()) + " bytes is not UTF-8");
-}
 
 /// A SharedRingBufferConsumer and what it remembers. Thread-safe: the core is, the rest is
 /// guarded by the GIL.
@@ -63,17 +45,7 @@ class ConsumerHandle {
     const bool copy = flag_from(copy_flag, "copy");
     std::optional<Message> message = take(seconds);
     if (!message) return nb::none();
-    const std::string_view metadata = message->metadata();
-    const std::span payload = message->payload();
-    if (!g_builtins_replaced) {
-      if (metadata.empty() || metadata == kBytesMetadata) return make_bytes(payload);
-      if (metadata == kTextMetadata) return make_text(payload);
-      if (const auto layout = cache_.find_metadata(metadata, payload.size())) {
-        if (copy) return make_copy(*layout, payload);
-        return make_view(*layout, nb::cast(Block(std::move(*message))));
-      }
-    }
-    return nb::cast(Block(std::move(*message)));
+    return decode_hot(std::move(*message), cache_, copy);
   }
 
   nb::object pop_raw(nb::handle seconds) {

@@ -2,6 +2,7 @@
 #include <nanobind/stl/string.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -10,6 +11,7 @@
 #include "block.hpp"
 #include "gil.hpp"
 #include "handles.hpp"
+#include "hot_types.hpp"
 
 namespace ipc0cp::python {
 namespace {
@@ -35,20 +37,12 @@ class ProducerHandle {
 
   /// @return None: not a type this fast path knows, nothing was done.
   nb::object push(nb::handle object, nb::handle seconds) {
-    if (g_builtins_replaced) return nb::none();
-    PyTypeObject* const type = Py_TYPE(object.ptr());
-    if (type == &PyBytes_Type) {
-      const std::string_view data = text_of(object);
-      return push_bytes(kBytesMetadata, std::as_bytes(std::span(data)), seconds);
-    }
-    if (type == &PyUnicode_Type) return push_text(object, seconds);
-    if (reinterpret_cast<PyObject*>(type) == numpy().array_type) {
-      const ArrayBytes found = cache_.find_array(object);
-      if (found.layout != nullptr) {
-        return push_bytes(found.layout->metadata, found.bytes, seconds);
-      }
-    }
-    return nb::none();
+    const std::optional<HotMessage> message = encode_hot(object, cache_);
+    if (!message) return nb::none();
+    const Timeout timeout = timeout_from(seconds);
+    const bool pushed = without_gil(
+        [&] { return producer_->push_raw(message->metadata, message->payload, timeout); });
+    return nb::bool_(pushed);
   }
 
   bool push_raw(nb::bytes metadata, nb::handle payload, nb::handle seconds) {
@@ -81,26 +75,6 @@ class ProducerHandle {
   }
 
  private:
-  nb::object push_bytes(std::string_view metadata, std::span<const std::byte> payload,
-                        nb::handle seconds) {
-    const Timeout timeout = timeout_from(seconds);
-    const bool pushed =
-        without_gil([&] { return producer_->push_raw(metadata, payload, timeout); });
-    return nb::bool_(pushed);
-  }
-
-  nb::object push_text(nb::handle text, nb::handle seconds) {
-    // Not PyUnicode_AsUTF8: that keeps the encoding in the str for the rest of its life.
-    const nb::object encoded = nb::steal(PyUnicode_AsUTF8String(text.ptr()));
-    if (!encoded.is_valid()) {
-      PyErr_Clear();
-      throw Error(ErrorCode::unsupported_type,
-                  "this str holds a lone surrogate, which UTF-8 cannot carry");
-    }
-    const std::string_view data = text_of(encoded);
-    return push_bytes(kTextMetadata, std::as_bytes(std::span(data)), seconds);
-  }
-
   std::unique_ptr<SharedRingBufferProducer> producer_;
   ArrayCache cache_;
 };

@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from ipc0cp import _core, arguments, codec, errors
 from ipc0cp.at_exit import close_with_process
-from ipc0cp.encoding import Encoded, Metadata, Received, view_of
+from ipc0cp.encoding import Encoded, Metadata, Received, is_numpy_array, view_of
 from ipc0cp.message import Message
 
 if TYPE_CHECKING:
@@ -197,7 +196,7 @@ class SharedRingBufferProducer(_Handle):
         if encoded.write is not None:
             return self._push_written(encoded, metadata, timeout)
         pushed = self._handle.push_raw(metadata, encoded.payload, timeout)
-        if _is_numpy_array(obj) and codec.is_plain_type(type(obj)):
+        if is_numpy_array(obj) and codec.is_plain_type(type(obj)):
             self._remember(obj, metadata)
         return pushed
 
@@ -385,8 +384,3 @@ class SharedRingBufferConsumer(_Handle):
         if obj is None:
             raise StopIteration
         return obj
-
-
-def _is_numpy_array(obj: Any) -> bool:
-    numpy = sys.modules.get("numpy")
-    return numpy is not None and type(obj) is numpy.ndarray
