@@ -1,42 +1,61 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "python_file.hpp"
 
+#include <nanobind/stl/string.h>
+
+#include <algorithm>
 #include <cstring>
 #include <string>
 #include <utility>
 
+#include "arguments.hpp"
 #include "gil.hpp"
 #include "ipc0cp/error.hpp"
 
 namespace ipc0cp::python {
 namespace {
 
-/// Memory of ours as a memoryview that ends with this object.
+/// Most bytes that are copied for one call.
+constexpr std::size_t kMostCopiedBytes = std::size_t{1} << 20;
+
+/// Memory of ours as a memoryview, for the time of one call.
 class LentMemory {
  public:
-  LentMemory(const std::byte* data, std::size_t bytes, int access)
-      : view_(
-            nb::steal(PyMemoryView_FromMemory(reinterpret_cast<char*>(const_cast<std::byte*>(data)),
-                                              static_cast<Py_ssize_t>(bytes), access))) {
-    if (!view_.is_valid()) nb::raise_python_error();
+  explicit LentMemory(std::span<std::byte> target) : LentMemory(target, PyBUF_WRITE) {}
+  explicit LentMemory(std::span<const std::byte> source) : LentMemory(source, PyBUF_READ) {}
+  ~LentMemory() {
+    PyObject* nothing = PyObject_CallMethod(view_.ptr(), "release", nullptr);
+    if (nothing == nullptr) PyErr_Clear();  // Does not happen to types that keep nothing.
+    Py_XDECREF(nothing);
   }
-  explicit LentMemory(std::span<std::byte> target)
-      : LentMemory(target.data(), target.size(), PyBUF_WRITE) {}
-  explicit LentMemory(std::span<const std::byte> source)
-      : LentMemory(source.data(), source.size(), PyBUF_READ) {}
+  LentMemory(const LentMemory&) = delete;
+  LentMemory& operator=(const LentMemory&) = delete;
 
   [[nodiscard]] const nb::object& view() const noexcept { return view_; }
-  /// @throws BufferError if the file object has kept a part of it, which it must not use any more.
-  void take_back() const { view_.attr("release")(); }
 
  private:
+  LentMemory(std::span<const std::byte> bytes, int access)
+      : view_(nb::steal(
+            PyMemoryView_FromMemory(const_cast<char*>(reinterpret_cast<const char*>(bytes.data())),
+                                    static_cast<Py_ssize_t>(bytes.size()), access))) {
+    if (!view_.is_valid()) nb::raise_python_error();
+  }
+
   nb::object view_;
 };
+
+/// The types of these modules keep nothing of what they are lent. Others get copies: a view of
+/// memory that is gone would be the end of the process.
+bool may_be_lent_memory(nb::handle file) {
+  const std::string module = nb::cast<std::string>(file.type().attr("__module__"));
+  return module == "_io" || module == "gzip" || module == "bz2" || module == "lzma";
+}
 
 class PythonFile final : public ByteStream {
  public:
   explicit PythonFile(nb::handle file)
-      : name_("a " + nb::cast<std::string>(file.type().attr("__qualname__")) + " object") {}
+      : name_("a file object of type " + nb::cast<std::string>(file.type().attr("__qualname__"))),
+        is_lent_memory_(may_be_lent_memory(file)) {}
 
   ~PythonFile() override {
     try {
@@ -51,33 +70,22 @@ class PythonFile final : public ByteStream {
   PythonFile& operator=(const PythonFile&) = delete;
 
   std::optional<std::size_t> read_some(std::span<std::byte> target) override {
-    return translating([&]() -> std::optional<std::size_t> {
-      if (readinto_.is_valid()) {
-        const LentMemory memory(target);
-        const nb::object count = readinto_(memory.view());
-        memory.take_back();
-        return checked(count, target.size());
-      }
-      const nb::object piece = read_(target.size());
-      if (piece.is_none()) return std::nullopt;
-      char* data = nullptr;
-      Py_ssize_t length = 0;
-      if (PyBytes_AsStringAndSize(piece.ptr(), &data, &length) != 0) nb::raise_python_error();
-      const auto count = static_cast<std::size_t>(length);
-      if (count > target.size()) fail(count, target.size());
-      std::memcpy(target.data(), data, count);
-      return count;
+    return translating([&] {
+      if (!readinto_.is_valid())
+        return copy_read(target.first(std::min(target.size(), kMostCopiedBytes)));
+      if (is_lent_memory_) return counted(readinto_(LentMemory(target).view()), target.size());
+      return copy_readinto(target.first(std::min(target.size(), kMostCopiedBytes)));
     });
   }
 
   std::optional<std::size_t> write_some(std::span<const std::byte> source) override {
     return translating([&]() -> std::optional<std::size_t> {
-      const LentMemory memory(source);
-      const nb::object count = write_(memory.view());
-      memory.take_back();
+      if (!is_lent_memory_) source = source.first(std::min(source.size(), kMostCopiedBytes));
+      const nb::object count = is_lent_memory_ ? write_(LentMemory(source).view())
+                                               : write_(nb::bytes(source.data(), source.size()));
       // A file object of the user's may say nothing, and a raw one says None for "not now".
       if (count.is_none() && !is_raw_) return source.size();
-      return checked(count, source.size());
+      return counted(count, source.size());
     });
   }
 
@@ -102,18 +110,36 @@ class PythonFile final : public ByteStream {
   }
 
  private:
-  [[noreturn]] void fail(std::size_t count, std::size_t most) const {
-    throw nb::value_error(
-        (name_ + " has moved " + std::to_string(count) + " bytes of " + std::to_string(most))
-            .c_str());
+  std::optional<std::size_t> copy_readinto(std::span<std::byte> target) const {
+    const auto capacity = static_cast<Py_ssize_t>(target.size());
+    const nb::object copy = nb::steal(PyByteArray_FromStringAndSize(nullptr, capacity));
+    if (!copy.is_valid()) nb::raise_python_error();
+    const std::optional<std::size_t> count = counted(readinto_(copy), target.size());
+    if (PyByteArray_Size(copy.ptr()) != capacity) throw nb::buffer_error("resized by readinto()");
+    if (count) std::memcpy(target.data(), PyByteArray_AsString(copy.ptr()), *count);
+    return count;
   }
 
-  [[nodiscard]] std::optional<std::size_t> checked(const nb::object& count,
+  std::optional<std::size_t> copy_read(std::span<std::byte> target) const {
+    const nb::object piece = read_(target.size());
+    if (piece.is_none()) return std::nullopt;
+    const BufferArgument bytes(piece);
+    const std::size_t count = checked(bytes.bytes().size(), target.size());
+    if (count > 0) std::memcpy(target.data(), bytes.bytes().data(), count);
+    return count;
+  }
+
+  [[nodiscard]] std::optional<std::size_t> counted(const nb::object& count,
                                                    std::size_t most) const {
     if (count.is_none()) return std::nullopt;
-    const auto moved = nb::cast<std::size_t>(count);
-    if (moved > most) fail(moved, most);
-    return moved;
+    return checked(nb::cast<std::size_t>(count), most);
+  }
+
+  [[nodiscard]] std::size_t checked(std::size_t count, std::size_t most) const {
+    if (count <= most) return count;
+    const std::string text = name_ + " says it has moved " + std::to_string(count) +
+                             " bytes where there are " + std::to_string(most);
+    throw nb::value_error(text.c_str());
   }
 
   /// Runs `function` with the GIL; exceptions that say no more than an errno become our errors.
@@ -141,6 +167,7 @@ class PythonFile final : public ByteStream {
   nb::object readinto_;
   nb::object read_;
   bool is_raw_ = false;
+  bool is_lent_memory_;
 };
 
 }  // namespace

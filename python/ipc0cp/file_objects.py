@@ -10,14 +10,14 @@ import threading
 from typing import Any
 
 from ipc0cp.encoding import type_name
-from ipc0cp.errors import InvalidArgument
+from ipc0cp.errors import InvalidArgument, UnsupportedType
 
 
 def writable_end(output: Any) -> Any:
     """What the extension writes to: None, a descriptor, or a file object with write().
 
     Raises:
-        InvalidArgument: for anything else, with the way out.
+        UnsupportedType, InvalidArgument: for anything else, with the way out.
     """
     if output is None:
         return None
@@ -45,9 +45,9 @@ def _check(end: Any, mode: str, method: str) -> None:
             raise InvalidArgument(f"{end} is not a descriptor")
         return
     if isinstance(end, (str, bytes, os.PathLike)):
-        raise InvalidArgument(f"{end!r} is a path, not a file object; pass open(..., {mode!r})")
+        raise UnsupportedType(f"{end!r} is a path, not a file object; pass open(..., {mode!r})")
     if isinstance(end, io.TextIOBase):
-        raise InvalidArgument(
+        raise UnsupportedType(
             f"{type_name(end)} is a file object for text; open it with {mode!r}, pass its .buffer,"
             " or use io.BytesIO in place of io.StringIO"
         )
@@ -58,7 +58,7 @@ def _check(end: Any, mode: str, method: str) -> None:
         raise InvalidArgument(f"this file object is not open for {method[:4]}ing; open it with"
                               f" {mode!r}")
     if not hasattr(end, method) and not hasattr(end, "fileno"):
-        raise InvalidArgument(
+        raise UnsupportedType(
             f"{type_name(end)} is neither None, a descriptor, nor a file object with {method}()"
         )
 

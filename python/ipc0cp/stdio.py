@@ -113,7 +113,8 @@ class StdioProducer(_Stream):
         encoded = codec.encode(obj)
         metadata = codec.metadata_text(encoded.metadata)
         pushed = self._handle.push_raw(metadata, _payload_of(encoded), timeout)
-        if encoded.write is None and is_numpy_array(obj):
+        is_in_one_piece = encoded.write is None
+        if is_in_one_piece and is_numpy_array(obj) and codec.is_plain_type(type(obj)):
             self._remember(metadata, obj, not obj.flags.c_contiguous)
         return pushed
 
@@ -216,7 +217,7 @@ class StdioConsumer(_Stream):
         text = block.metadata
         metadata = codec.parse_metadata(text)
         obj = codec.decode(metadata, Received(view_of(block)))
-        if metadata["type"] == "ndarray" and is_numpy_array(obj):
+        if codec.is_plain_array(metadata):
             self._remember(text, obj, metadata.get("order") == "F")
         return obj
 
