@@ -35,4 +35,5 @@ NB_MODULE(_core, module) {
   ipc0cp::python::bind_producer(module);
   ipc0cp::python::bind_consumer(module);
   ipc0cp::python::bind_keeper(module);
+  ipc0cp::python::bind_stdio(module);
 }

@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Literal
 
 from ipc0cp import _core, arguments, codec, errors
 from ipc0cp.at_exit import close_with_process
-from ipc0cp.encoding import Encoded, Metadata, view_of
+from ipc0cp.encoding import Encoded, Metadata, is_numpy_array, view_of
 from ipc0cp.handle import Handle
 
 if TYPE_CHECKING:
@@ -107,7 +106,7 @@ class SharedRingBufferProducer(Handle):
         if encoded.write is not None:
             return self._push_written(encoded, metadata, timeout)
         pushed = self._handle.push_raw(metadata, encoded.payload, timeout)
-        if _is_numpy_array(obj) and codec.is_plain_type(type(obj)):
+        if is_numpy_array(obj) and codec.is_plain_type(type(obj)):
             self._remember(obj, metadata)
         return pushed
 
@@ -160,7 +159,7 @@ class SharedRingBufferProducer(Handle):
                 f"push_many takes a list, an array or another iterable of objects, not one"
                 f" {type(objects).__name__}; push() sends one object"
             )
-        if _is_numpy_array(objects) and len(objects) > 0 and objects.flags.c_contiguous:
+        if is_numpy_array(objects) and len(objects) > 0 and objects.flags.c_contiguous:
             from ipc0cp import rows
 
             self._items = self._items or rows.ItemMetadata()
@@ -174,7 +173,7 @@ class SharedRingBufferProducer(Handle):
         encoded = self._encode(obj)
         metadata = codec.metadata_text(encoded.metadata)
         if encoded.write is None:
-            if _is_numpy_array(obj) and codec.is_plain_type(type(obj)):
+            if is_numpy_array(obj) and codec.is_plain_type(type(obj)):
                 self._remember(obj, metadata)
             return metadata, encoded.payload
         payload = bytearray(encoded.payload_bytes)
@@ -242,8 +241,3 @@ class SharedRingBufferProducer(Handle):
         from ipc0cp.loan import make_loan
 
         return make_loan(self._handle, shape, dtype, timeout)
-
-
-def _is_numpy_array(obj: Any) -> bool:
-    numpy = sys.modules.get("numpy")
-    return numpy is not None and type(obj) is numpy.ndarray
