@@ -12,8 +12,8 @@
 #include "gil.hpp"
 #include "handles.hpp"
 #include "incoming.hpp"
-#include "outgoing.hpp"
 #include "ipc0cp/stdio.hpp"
+#include "outgoing.hpp"
 #include "python_file.hpp"
 
 namespace ipc0cp::python {

@@ -137,7 +137,8 @@ class SharedRingBufferConsumer(Handle):
             those behind it follow.
 
         Raises:
-            As `pop`.
+            InvalidArgument: if `most` is below 1.
+            Otherwise as `pop`.
         """
         if most < 1:
             raise InvalidArgument(f"most must be 1 or more, not {most}")
@@ -183,6 +184,13 @@ class SharedRingBufferConsumer(Handle):
         cancelled one takes no message with it. On a ring with redelivery a pop finishes what its
         thread has popped before, so there let one coroutine at a time use a handle, or call
         `Message.done`.
+
+        Args:
+            timeout: as for `pop`.
+            copy: as for `pop`.
+
+        Raises:
+            What `pop` raises.
         """
         if self._popping is None:
             from ipc0cp.aio import Popping

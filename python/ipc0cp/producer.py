@@ -159,13 +159,14 @@ class SharedRingBufferProducer(Handle):
                 f"push_many takes a list, an array or another iterable of objects, not one"
                 f" {type(objects).__name__}; push() sends one object"
             )
-        if is_numpy_array(objects) and len(objects) > 0 and objects.flags.c_contiguous:
+        array: Any = objects if is_numpy_array(objects) else None
+        if array is not None and len(array) > 0 and array.flags.c_contiguous:
             from ipc0cp import rows
 
             self._items = self._items or rows.ItemMetadata()
-            if metadata := self._items.of(objects):
-                items = rows.bytes_of(objects)
-                return self._handle.push_rows(metadata, items, len(objects), timeout)
+            if metadata := self._items.of(array):
+                items = rows.bytes_of(array)
+                return self._handle.push_rows(metadata, items, len(array), timeout)
         return self._handle.push_many(objects, timeout, self._encode_for_batch)
 
     def _encode_for_batch(self, obj: Any) -> tuple[bytes, Any]:
@@ -186,6 +187,13 @@ class SharedRingBufferProducer(Handle):
 
         Any number of coroutines may wait, also of several event loops; they are served in turn. A
         cancelled one has pushed nothing.
+
+        Args:
+            obj: as for `push`.
+            timeout: as for `push`.
+
+        Raises:
+            What `push` raises.
         """
         if self._pushing is None:
             from ipc0cp.aio import Pushing
