@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One way from one process to another, as fast as it goes: a ring, a pipe, the floor, a stream.
+// One way from one process to another, as fast as it goes: ring, plain pipe, floor, STDIO stream.
 //
 //   throughput TRANSPORT SECONDS MIN_BYTES MAX_BYTES [all]
 //

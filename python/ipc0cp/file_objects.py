@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import operator
 import os
 import sys
 import threading
@@ -21,6 +22,7 @@ def writable_end(output: Any) -> Any:
     """
     if output is None:
         return None
+    output = _plain_int(output)
     _check(output, "wb", "write")
     descriptor = _descriptor_of(output)
     if descriptor is None:
@@ -34,9 +36,16 @@ def readable_end(source: Any) -> Any:
     """What the extension reads from, as `writable_end`."""
     if source is None:
         return None
+    source = _plain_int(source)
     _check(source, "rb", "read")
     descriptor = _descriptor_of(source)
     return source if descriptor is None else descriptor
+
+
+def _plain_int(end: Any) -> Any:
+    """Descriptors as int; True as a descriptor would be a mistake."""
+    is_number = hasattr(end, "__index__") and not isinstance(end, bool)
+    return operator.index(end) if is_number else end
 
 
 def _check(end: Any, mode: str, method: str) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from ipc0cp import _core, arrays, codec
 from ipc0cp.errors import CorruptPayload, InvalidArgument, UnsupportedType
+from ipc0cp.metadata import tag_and_version
 from ipc0cp.type_registry import TypeRegistry
 
 _REGISTRY = TypeRegistry.instance()
@@ -96,7 +97,7 @@ def _layout_of(metadata: bytes, payload_bytes: int) -> Layout:
         CorruptPayload: it is damaged.
     """
     parsed = codec.parse_metadata(metadata)
-    tag, version = codec.tag_and_version(parsed)
+    tag, version = tag_and_version(parsed)
     if tag != "ndarray" or _REGISTRY.find(tag, version):
         raise UnsupportedType(
             f"the next message is of type {tag!r} and does not become an array here; it is still"

@@ -75,7 +75,9 @@ class StdioProducer(_Stream):
             them meanwhile.
 
     Raises:
-        InvalidArgument: for what cannot be written to, with the way out.
+        InvalidArgument: for what cannot be written to: a terminal, what is closed or only read.
+        UnsupportedType: for what is no such object: a file open for text, a path.
+        SystemFailure.
     """
 
     __slots__ = ()
@@ -177,7 +179,7 @@ class StdioConsumer(_Stream):
             not lost. Descriptors and file objects stay open.
 
     Raises:
-        InvalidArgument: for what cannot be read from, with the way out.
+        As for the producer.
     """
 
     __slots__ = ("_read_ahead",)
@@ -222,7 +224,14 @@ class StdioConsumer(_Stream):
         return obj
 
     def pop_raw(self, timeout: float | None = None) -> Message | None:
-        """The next message without decoding, or None at end of stream. Otherwise as `pop`."""
+        """The next message without decoding, or None at end of stream.
+
+        Args:
+            timeout: as for `pop`.
+
+        Raises:
+            What `pop` raises, but nothing about what the message holds.
+        """
         try:
             block = self._handle.pop_raw(timeout)
         finally:

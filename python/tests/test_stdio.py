@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import re
@@ -30,10 +31,8 @@ def ends(request):
         reader, writer = left.detach(), right.detach()
     yield reader, writer
     for descriptor in (reader, writer):
-        try:
+        with contextlib.suppress(OSError):  # The test may have closed it.
             os.close(descriptor)
-        except OSError:
-            pass  # The test has closed it.
 
 
 def read_all(descriptor: int) -> bytes:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""File objects as ends of a stream: which go by their descriptor, which by write() and readinto()."""
+"""File objects as ends of a stream: by their descriptor, or by write() and readinto()."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def test_what_a_file_object_raises_passes_through():
     class Broken(Odd):
         error: Exception
 
-        def write(self, view):
+        def write(self, _):
             raise self.error
 
         read = write
@@ -176,11 +176,10 @@ def test_what_a_file_object_raises_passes_through():
 @pytest.mark.parametrize("answer", [10**6, -1, "text"])
 def test_a_file_object_that_lies(answer):
     class Liar(Odd):
-        def write(self, view):
+        def write(self, _):
             return answer
 
-        def readinto(self, view):
-            return answer
+        readinto = write
 
     with pytest.raises((ValueError, TypeError, RuntimeError)):
         ipc0cp.StdioProducer(Liar()).push(b"x")
@@ -281,7 +280,12 @@ def test_the_pipe_of_a_subprocess_has_time_outs():
         assert consumer.pop(PATIENCE) is None
 
 
-@pytest.mark.parametrize("wrap", [os.fdopen, lambda fd, mode: socket_file(fd)])
+def socket_file(descriptor: int, mode: str):
+    with socket.socket(fileno=descriptor) as connection:
+        return connection.makefile(mode)
+
+
+@pytest.mark.parametrize("wrap", [os.fdopen, socket_file])
 def test_what_a_buffered_reader_holds_is_not_lost(wrap):
     left, right = socket.socketpair()
     line = b"a line in front\n"
@@ -297,11 +301,6 @@ def test_what_a_buffered_reader_holds_is_not_lost(wrap):
         assert list(ipc0cp.StdioConsumer(reader)) == ["second"]
         left.close()
         assert reader.read() == b"behind, the rest of it"
-
-
-def socket_file(descriptor: int):
-    with socket.socket(fileno=descriptor) as connection:
-        return connection.makefile("rb")
 
 
 def test_a_time_out_inside_what_a_reader_holds():

@@ -8,6 +8,7 @@ import pty
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from helpers import PATIENCE, run_python
@@ -33,7 +34,7 @@ except ipc0cp.CorruptPayload as error:
 
 def run_shell(command: str) -> subprocess.CompletedProcess:
     """With `python` being this one, and failing if any part of a pipeline fails."""
-    path = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     return subprocess.run(
         ["bash", "-c", f"set -o pipefail\n{command}"],
         env={**os.environ, "PATH": path},

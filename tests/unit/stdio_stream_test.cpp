@@ -7,6 +7,8 @@
 #include <cstring>
 #include <deque>
 #include <filesystem>
+#include <fstream>
+#include <sstream>
 #include <thread>
 #include <vector>
 
@@ -34,6 +36,25 @@ TEST(StdioProducer, WritesFramesAsTheFormatSays) {
                                frame_of(list.metadata_json(), "abc") + closing_frame();
   EXPECT_EQ(ends.read_all(), expected);
   EXPECT_EQ(producer.stream_bytes(), expected.size());
+}
+
+TEST(StdioProducer, WritesTheWorkedExampleOfTheDocument) {
+  std::ifstream document(IPC0CP_TESTS_DIR "/../docs/stdio_format.md");
+  std::string expected;
+  std::string line;
+  while (std::getline(document, line) && line != "```hex") {
+  }
+  while (std::getline(document, line) && line != "```") {
+    std::istringstream numbers(line.substr(0, line.find("  ")));
+    for (unsigned number = 0; numbers >> std::hex >> number;) expected += static_cast<char>(number);
+  }
+  Ends ends = Ends::pipe();
+  StdioProducer producer(ends.take_writer(), Ownership::owned);
+  producer.push(TextData("hi"));
+  producer.push_raw("", bytes_of(std::string_view("\x00\x01\x02", 3)));
+  producer.close();
+  EXPECT_EQ(ends.read_all(), expected);
+  EXPECT_EQ(expected.size(), 53U + 23U + 20U);
 }
 
 TEST(StdioConsumer, ReadsFramesUpToTheEndAndNoFurther) {

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import tempfile
@@ -26,7 +27,8 @@ class Pipeline:
 
     def __init__(self, *commands: list[str], **streams: Any) -> None:
         self.processes: list[subprocess.Popen[bytes]] = []
-        self._errors = [tempfile.TemporaryFile() for _ in commands]
+        self._files = contextlib.ExitStack()
+        self._errors = [self._files.enter_context(tempfile.TemporaryFile()) for _ in commands]
         for number, words in enumerate(commands):
             is_first, is_last = number == 0, number == len(commands) - 1
             before = None if is_first else self.processes[-1].stdout
@@ -50,8 +52,7 @@ class Pipeline:
             process.wait(PATIENCE)
             if process.stdout is not None:
                 process.stdout.close()
-        for file in self._errors:
-            file.close()
+        self._files.close()
 
     def errors(self, number: int) -> str:
         """What a process that has ended wrote to standard error."""
