@@ -28,7 +28,10 @@ class Pipeline:
     def __init__(self, *commands: list[str], **streams: Any) -> None:
         self.processes: list[subprocess.Popen[bytes]] = []
         self._files = contextlib.ExitStack()
-        self._errors = [self._files.enter_context(tempfile.TemporaryFile()) for _ in commands]
+        self._errors = [
+            self._files.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
+            for _ in commands
+        ]
         for number, words in enumerate(commands):
             is_first, is_last = number == 0, number == len(commands) - 1
             before = None if is_first else self.processes[-1].stdout
