@@ -59,9 +59,14 @@ def nested_dict() -> dict[str, Any]:
                          "inner": {"a": i, "b": [float(i), str(i)]}} for i in range(8_000)}
 
 
+def small_dict() -> dict[str, Any]:
+    return {"id": 7, "name": "worker", "score": 0.5}
+
+
 PAYLOADS: dict[str, Callable[[], Any]] = {
     "None": lambda: None,
-    "small dict": lambda: {"id": 7, "name": "worker", "score": 0.5},
+    "small dict": small_dict,
+    "small dict, pickle=True": small_dict,
     "tuple (7, 'a', 0.5)": lambda: (7, "a", 0.5),
     "1 KB bytes": lambda: bytes(1000),
     "64 KB array": lambda: random_array(16_384, np.float32),
@@ -69,13 +74,13 @@ PAYLOADS: dict[str, Callable[[], Any]] = {
     "(number, frame)": lambda: (7, random_array((480, 640, 3))),
     "5 MiB array": lambda: random_array(5 << 20),
     "1 MB nested dict": nested_dict,
-    "own class with arrays": lambda: Sample(
+    "1 MB nested dict, pickle=True": nested_dict,
+    "own class with arrays, pickle=True": lambda: Sample(
         "cat", random_array((480, 640, 3)), random_array((480, 640))),
 }
-NEEDS_PICKLE = frozenset({"own class with arrays"})
 QUEUES: dict[str, Callable[[str], Any]] = {
     "multiprocessing": lambda _: SPAWN.Queue(MOST_ITEMS),
-    "ipc0cp": lambda payload: ipc0cp.Queue(MOST_ITEMS, pickle=payload in NEEDS_PICKLE),
+    "ipc0cp": lambda payload: ipc0cp.Queue(MOST_ITEMS, pickle="pickle=True" in payload),
 }
 
 

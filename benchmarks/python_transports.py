@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import multiprocessing
 import os
 import struct
@@ -108,6 +109,39 @@ class Pipe(Transport):
         return True
 
 
+class StdioRaw(Pipe):
+    """The same with a pipe as large as the STDIO transport makes it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        fcntl.fcntl(self._writer.fileno(), fcntl.F_SETPIPE_SZ, 1 << 20)
+
+
+class StdioApi(Transport):
+    """The STDIO transport: `push` in, an array that owns its memory out."""
+
+    def __init__(self) -> None:
+        self._reader, self._writer = multiprocessing.Pipe(duplex=False)
+
+    def open_sender(self) -> None:
+        self._reader.close()
+        self._producer = ipc0cp.StdioProducer(self._writer)
+
+    def send(self, payload: Payload) -> None:
+        self._producer.push(payload)
+
+    def end(self) -> None:
+        self._producer.close()
+
+    def open_receiver(self) -> None:
+        self._writer.close()
+        self._consumer = ipc0cp.StdioConsumer(self._reader)
+
+    def receive(self) -> Payload | None:
+        payload: Payload | None = self._consumer.pop()
+        return payload
+
+
 class Queue(Transport):
     """multiprocessing.Queue as everybody uses it, bounded so that it does not eat all memory."""
 
@@ -128,4 +162,6 @@ class Queue(Transport):
         return self._queue.get()
 
 
-TRANSPORTS: dict[str, type[Transport]] = {"ring": Ring, "pipe": Pipe, "queue": Queue}
+TRANSPORTS: dict[str, type[Transport]] = {
+    "ring": Ring, "pipe": Pipe, "queue": Queue, "stdio_raw": StdioRaw, "stdio_api": StdioApi,
+}

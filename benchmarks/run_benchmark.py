@@ -51,9 +51,9 @@ SIZED = ("{seconds}", "{min}", "{max}")
 PROGRAMS = [
     Program("core_cycle", ("core_cycle",)),
     *(Program(f"throughput_{name}", ("throughput", name, *SIZED))
-      for name in ("ring", "pipe", "floor")),
+      for name in ("ring", "pipe", "floor", "stdio_raw", "stdio_api")),
     *(Program(f"python_{name}", ("python_throughput.py", name, *SIZED))
-      for name in ("ring", "pipe", "queue")),
+      for name in ("ring", "pipe", "queue", "stdio_raw", "stdio_api")),
     Program("ping_pong", ("ping_pong", "{seconds}")),
     Program("large_ring", ("large_ring",)),
     Program("python_cycle", ("python_cycle.py", "{seconds}")),

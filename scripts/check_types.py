@@ -26,7 +26,7 @@ PROGRAMS = (
 # classes have a metaclass of their own, and decorated private functions are checked as source.
 NOT_COMPARABLE = r"""
 ipc0cp\.\w+\._\w+
-ipc0cp\..*<callable subtype of \w+>
+ipc0cp\..*<callable subtype of \w+>\d*
 """
 FIND_EXTENSION = """
 import ipc0cp._core as core

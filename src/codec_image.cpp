@@ -66,7 +66,7 @@ void check_palette(const detail::ImageLayout& layout, ErrorCode error) {
   }
   if (layout.palette_bytes > kMostPaletteBytes || layout.palette_bytes % (is_rgb ? 3 : 4) != 0) {
     refuse(error, "a palette of " + std::to_string(layout.palette_bytes) +
-                      " bytes; expected whole entries, at most " +
+                      " bytes; expected whole entries of " + (is_rgb ? "3" : "4") + ", at most " +
                       std::to_string(kMostPaletteBytes));
   }
 }

@@ -36,7 +36,8 @@ class StrictReader : public nlohmann::json_sax<json> {
     // The parser makes a float of an integer that needs more than 64 bits. A '.' may look otherwise
     // here: it is written as the locale of the process has it.
     if (text.find_first_not_of("-0123456789") == std::string::npos) {
-      refuse(rules_, "the integer " + text.substr(0, 40) + " needs more than 64 bits");
+      refuse(rules_,
+             "the integer " + text.substr(0, 40) + " is outside -2^63 .. 2^64-1; send it as text");
     }
     return true;
   }
@@ -50,7 +51,8 @@ class StrictReader : public nlohmann::json_sax<json> {
   bool key(string_t& value) override {
     auto& keys = keys_.back();
     if (!keys.insert(value).second) {
-      refuse(rules_, "the key " + quoted_for_message(value) + " appears twice in one object");
+      refuse(rules_, "the key " + quoted_for_message(value) +
+                         " appears twice in one object, where a key stands once");
     }
     if (keys.size() > rules_.max_keys) {
       refuse(rules_, "an object has more than " + std::to_string(rules_.max_keys) + " keys");
@@ -72,7 +74,12 @@ class StrictReader : public nlohmann::json_sax<json> {
   }
   bool parse_error(std::size_t position, const std::string& /*token*/,
                    const json::exception& error) override {
-    refuse(rules_, "not valid at byte " + std::to_string(position) + ": " + error.what());
+    // The parser shows what it read last, however long that is.
+    constexpr std::size_t kLongest = 200;
+    const std::string_view reason = error.what();
+    refuse(rules_, "not valid at byte " + std::to_string(position) + ": " +
+                       std::string(reason.substr(0, kLongest)) +
+                       (reason.size() > kLongest ? "..." : ""));
   }
 
  protected:
@@ -198,7 +205,9 @@ class Splitter final : public StrictReader {
 
 void read(std::string_view text, const JsonRules& rules, StrictReader& reader) {
   // The parser takes a zero byte for the end and skips a byte order mark; both are damage here.
-  if (text.find('\0') != std::string_view::npos) refuse(rules, "contains a zero byte");
+  if (const std::size_t zero = text.find('\0'); zero != std::string_view::npos) {
+    refuse(rules, "byte " + std::to_string(zero) + " is zero; inside a string it is \\u0000");
+  }
   if (text.substr(0, 3) == "\xEF\xBB\xBF") refuse(rules, "starts with a byte order mark");
   if (!json::sax_parse(text.begin(), text.end(), &reader)) refuse(rules, "not valid JSON");
 }
@@ -261,7 +270,7 @@ void append_quoted(std::string& target, std::string_view text) {
   target += '"';
 }
 
-bool is_utf8(std::string_view text) noexcept {
+std::size_t utf8_bytes(std::string_view text) noexcept {
   const auto* bytes = reinterpret_cast<const unsigned char*>(text.data());
   std::size_t index = 0;
   while (index < text.size()) {
@@ -275,11 +284,11 @@ bool is_utf8(std::string_view text) noexcept {
     const std::size_t stop = std::min(index + 32, text.size());
     while (index < stop) {
       const std::size_t length = sequence_bytes(bytes + index, text.size() - index);
-      if (length == 0) return false;
+      if (length == 0) return index;
       index += length;
     }
   }
-  return true;
+  return index;
 }
 
 }  // namespace ipc0cp::codec

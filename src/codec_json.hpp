@@ -42,7 +42,10 @@ std::vector<JsonPart> split_json(std::string_view text, bool object, const JsonR
 /// Appends `text` as a canonical JSON string.
 void append_quoted(std::string& target, std::string_view text);
 
-/// Whether `text` is UTF-8 without surrogates; fast for ASCII.
-bool is_utf8(std::string_view text) noexcept;
+/// How many bytes of `text` are UTF-8 without surrogates: all, or up to the first that is not.
+/// Fast for ASCII.
+std::size_t utf8_bytes(std::string_view text) noexcept;
+/// Whether `text` is UTF-8 without surrogates.
+inline bool is_utf8(std::string_view text) noexcept { return utf8_bytes(text) == text.size(); }
 
 }  // namespace ipc0cp::codec

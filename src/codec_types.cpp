@@ -182,13 +182,13 @@ FlatBufferLayout flatbuffer_layout(const Json& json) {
 
 Dtype parse_dtype(std::string_view text, ErrorCode error) {
   if (!text.starts_with('{')) return {std::string(text), simple_item_bytes(text, error)};
-  const Refusal refuse{error};
+  const Refusal refuse{error, "dtype"};
   return dtype_of(parse(text, refuse), refuse);
 }
 
 std::string parse_transparency(std::string_view text, ErrorCode error) {
   check_json(text, {.error = error, .what = "transparency", .max_levels = 2});
-  return transparency_of(Json::parse(text.begin(), text.end()), Refusal{error});
+  return transparency_of(Json::parse(text.begin(), text.end()), Refusal{error, "image"});
 }
 
 }  // namespace ipc0cp::codec

@@ -22,14 +22,15 @@ using Json = nlohmann::ordered_json;
 /// What a rule broken in a piece of metadata is answered with.
 struct Refusal {
   ErrorCode error = ErrorCode::corrupt_payload;
+  std::string_view what = "metadata";  ///< What the text is to whoever gave it.
 
   [[noreturn]] void operator()(const std::string& reason) const {
-    throw Error(error, "metadata: " + reason);
+    throw Error(error, std::string(what) + ": " + reason);
   }
 };
 
 inline Json parse(std::string_view text, Refusal refuse) {
-  check_json(text, {.error = refuse.error, .what = "metadata", .max_keys = kMaxMetadataKeys});
+  check_json(text, {.error = refuse.error, .what = refuse.what, .max_keys = kMaxMetadataKeys});
   Json json = Json::parse(text.begin(), text.end());
   if (!json.is_object()) refuse("expected a JSON object, not " + std::string(json.type_name()));
   return json;

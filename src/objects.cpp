@@ -25,9 +25,11 @@ Payload take_over(std::vector<Byte> bytes) {
 }
 
 void check_utf8(std::string_view text, ErrorCode error) {
-  if (!codec::is_utf8(text)) {
-    throw Error(error, "a text of " + std::to_string(text.size()) +
-                           " bytes is not UTF-8 (or contains a surrogate); send it as BytesData");
+  const std::size_t valid = codec::utf8_bytes(text);
+  if (valid < text.size()) {
+    throw Error(error, "byte " + std::to_string(valid) + " of a text of " +
+                           std::to_string(text.size()) +
+                           " is not UTF-8, or a surrogate; send it as BytesData");
   }
 }
 

@@ -259,9 +259,9 @@ MapData& MapData::operator=(MapData&& other) noexcept = default;
 MapData::~MapData() = default;
 
 MapData& MapData::add(std::string key, std::unique_ptr<SerializableObject> item) {
-  if (!codec::is_utf8(key)) {
-    throw Error(ErrorCode::unsupported_type,
-                "a key of " + std::to_string(key.size()) + " bytes is not UTF-8");
+  if (const std::size_t valid = codec::utf8_bytes(key); valid < key.size()) {
+    throw Error(ErrorCode::unsupported_type, "byte " + std::to_string(valid) + " of a key of " +
+                                                 std::to_string(key.size()) + " is not UTF-8");
   }
   if (contains(key)) {
     throw Error(ErrorCode::invalid_argument,

@@ -24,7 +24,9 @@ Layout layout_of_user(std::string mode, std::size_t width, std::size_t height,
   layout.palette_mode = options.palette_mode;
   layout.palette_bytes = options.palette.size();
   if (options.palette_mode.empty() && !options.palette.empty()) {
-    throw Error(ErrorCode::invalid_argument, "image: a palette needs a palette_mode");
+    throw Error(ErrorCode::invalid_argument, "image: a palette of " +
+                                                 std::to_string(options.palette.size()) +
+                                                 " bytes needs the palette_mode RGB or RGBA");
   }
   if (!options.transparency.empty()) {
     layout.transparency =

@@ -3,15 +3,13 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
-#include <deque>
-#include <exception>
 #include <mutex>
 #include <utility>
 
 #include "log_internal.hpp"
 #include "platform/clock.hpp"
 #include "ring_buffer_errors.hpp"
+#include "ring_buffer_stash.hpp"
 #include "shm/channel.hpp"
 #include "shm/joining.hpp"
 
@@ -19,8 +17,6 @@ namespace ipc0cp {
 namespace {
 
 constexpr std::size_t kStackBytes = 1024;
-constexpr std::size_t kBatchBytes = 64 << 10;
-constexpr std::size_t kMostAtOnce = 4096;  ///< Messages of one pop_many.
 
 /// Refuses an option outside its limits.
 void check_range(const char* name, std::uint64_t value, std::uint64_t lowest, std::uint64_t highest,
@@ -44,19 +40,7 @@ void check_mode(unsigned mode) {
                                                "; the ring's owner reads and writes, others may");
 }
 
-shm::Deadline deadline_of(bool blocking, Timeout timeout) {
-  return shm::Deadline(blocking ? timeout.nanoseconds() : 0);
-}
-
 }  // namespace
-
-struct SharedRingBufferConsumer::Stash {
-  std::mutex attaching;
-  std::mutex mutex;
-  std::exception_ptr error;
-  std::deque<Message> messages;
-  std::atomic<bool> any{false};
-};
 
 std::uint32_t default_max_messages(std::size_t total_data_bytes) noexcept {
   return static_cast<std::uint32_t>(std::clamp<std::size_t>(total_data_bytes / 1024, 64, 8192));
@@ -108,7 +92,7 @@ SharedRingBufferProducer::~SharedRingBufferProducer() {
 }
 
 bool SharedRingBufferProducer::push(const SerializableObject& object, Timeout timeout) {
-  shm::Deadline deadline = deadline_of(options_.blocking, timeout);
+  shm::Deadline deadline(options_.blocking, timeout);
   return push_object(object, deadline);
 }
 
@@ -139,59 +123,11 @@ bool SharedRingBufferProducer::push_object(const SerializableObject& object,
 
 bool SharedRingBufferProducer::push_raw(std::string_view metadata_json,
                                         std::span<const std::byte> payload, Timeout timeout) {
-  shm::Deadline deadline = deadline_of(options_.blocking, timeout);
+  shm::Deadline deadline(options_.blocking, timeout);
   const ErrorCode result = channel_->push(metadata_json, payload, deadline);
   if (result == ErrorCode::ok) return true;
   if (result == ErrorCode::buffer_full) return false;
   fail_push(result, *channel_, metadata_json.size() + payload.size(), deadline.timeout_ns());
-}
-
-std::size_t SharedRingBufferProducer::push_many(std::span<const SerializableObject* const> objects,
-                                                Timeout timeout) {
-  shm::Deadline deadline = deadline_of(options_.blocking, timeout);
-  std::vector<RawMessage> batch;
-  std::vector<std::byte> bytes;  // Payloads of the batch, written once before they are queued.
-  std::size_t pushed = 0;
-  for (std::size_t next = 0; next < objects.size();) {
-    batch.clear();
-    bytes.resize(kBatchBytes);
-    std::size_t used = 0;
-    for (; next < objects.size(); ++next) {
-      const SerializableObject& object = *objects[next];
-      const std::size_t payload_bytes = object.payload_bytes();
-      if (payload_bytes > kStackBytes || used + payload_bytes > kBatchBytes) break;
-      const std::span<std::byte> payload(bytes.data() + used, payload_bytes);
-      object.write_payload(payload);
-      batch.push_back({object.metadata_json(), payload});
-      used += (payload_bytes + 63) / 64 * 64;
-    }
-    if (batch.empty()) {
-      if (!push_object(*objects[next], deadline)) return pushed;
-      ++next;
-      ++pushed;
-      continue;
-    }
-    const std::size_t queued = push_batch(batch, deadline);
-    pushed += queued;
-    if (queued < batch.size()) return pushed;
-  }
-  return pushed;
-}
-
-std::size_t SharedRingBufferProducer::push_many_raw(std::span<const RawMessage> messages,
-                                                    Timeout timeout) {
-  shm::Deadline deadline = deadline_of(options_.blocking, timeout);
-  return push_batch(messages, deadline);
-}
-
-std::size_t SharedRingBufferProducer::push_batch(std::span<const RawMessage> messages,
-                                                 shm::Deadline& deadline) {
-  std::size_t pushed = 0;
-  const ErrorCode result = channel_->push_many(messages, deadline, pushed);
-  if (result == ErrorCode::ok || result == ErrorCode::buffer_full) return pushed;
-  const RawMessage& failed = messages[pushed];
-  fail_push(result, *channel_, failed.metadata_json.size() + failed.payload.size(),
-            deadline.timeout_ns());
 }
 
 bool SharedRingBufferProducer::try_push(const SerializableObject& object) {
@@ -206,7 +142,7 @@ bool SharedRingBufferProducer::try_push_raw(std::string_view metadata_json,
 Loan SharedRingBufferProducer::loan(std::size_t payload_bytes, Timeout timeout,
                                     std::size_t metadata_capacity) {
   Loan loan;
-  shm::Deadline deadline = deadline_of(options_.blocking, timeout);
+  shm::Deadline deadline(options_.blocking, timeout);
   const ErrorCode result = channel_->loan(payload_bytes, metadata_capacity, 0, deadline, loan);
   if (result == ErrorCode::ok) return loan;
   const bool over = result == ErrorCode::buffer_full && options_.blocking;
@@ -286,7 +222,7 @@ std::optional<Message> SharedRingBufferConsumer::pop_raw(Timeout timeout) {
   shm::Channel& channel = attached();
   std::optional<Message> message(std::in_place);  // Returned in place: one variable, one return.
   if (!take_stashed(*message)) {
-    shm::Deadline deadline = deadline_of(options_.blocking, timeout);
+    shm::Deadline deadline(options_.blocking, timeout);
     const ErrorCode result = channel.pop(deadline, *message);
     if (result == ErrorCode::end_of_stream) {
       message.reset();
@@ -309,46 +245,6 @@ void SharedRingBufferConsumer::fail_pop(ErrorCode result) const {
   // A blocking handle says time-out even for a time of zero.
   const bool over = result == ErrorCode::buffer_empty && options_.blocking;
   fail(over ? ErrorCode::timeout : result, attached());
-}
-
-std::vector<Message> SharedRingBufferConsumer::pop_many_raw(std::size_t most, Timeout timeout) {
-  if (most == 0) throw Error(ErrorCode::invalid_argument, "pop_many needs a number above 0");
-  shm::Channel& channel = attached();
-  std::vector<Message> messages;
-  most = std::min(most, kMostAtOnce);
-  messages.reserve(most);
-  Message stashed;
-  if (take_stashed(stashed)) {
-    messages.push_back(std::move(stashed));
-    return messages;
-  }
-  shm::Deadline deadline = deadline_of(options_.blocking, timeout);
-  const ErrorCode result = channel.pop_many(most, deadline, messages);
-  if (result != ErrorCode::ok && result != ErrorCode::end_of_stream) fail_pop(result);
-  return messages;
-}
-
-bool SharedRingBufferConsumer::take_stashed(Message& message) {
-  if (!stash_->any.load(std::memory_order_acquire)) [[likely]]
-    return false;
-  const std::lock_guard guard(stash_->mutex);
-  const std::exception_ptr error = std::exchange(stash_->error, nullptr);
-  const bool found = error == nullptr && !stash_->messages.empty();
-  if (found) {
-    message = std::move(stash_->messages.front());
-    stash_->messages.pop_front();
-  }
-  stash_->any.store(!stash_->messages.empty(), std::memory_order_release);
-  if (error != nullptr) std::rethrow_exception(error);
-  return found;
-}
-
-void SharedRingBufferConsumer::stash(std::exception_ptr error, std::span<Message> rest) {
-  const std::lock_guard guard(stash_->mutex);
-  stash_->error = std::move(error);
-  for (Message& message : rest) stash_->messages.push_back(std::move(message));
-  stash_->any.store(stash_->error != nullptr || !stash_->messages.empty(),
-                    std::memory_order_release);
 }
 
 std::optional<Message> SharedRingBufferConsumer::try_pop_raw() {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The consumer's pop of objects: pop_raw plus the codec.
+#include "ring_buffer_objects.hpp"
+
 #include <exception>
 #include <optional>
 #include <span>
@@ -7,32 +9,32 @@
 
 #include "codec.hpp"
 #include "ipc0cp/error.hpp"
-#include "ipc0cp/ring_buffer.hpp"
 
 namespace ipc0cp {
-namespace {
 
-RingBufferObject decode_message(std::optional<Message> message) {
+RingBufferObject decode_message(Message message) {
   RingBufferObject object;
-  object.id = message->id();
-  object.deliveries = message->deliveries();
-  object.metadata_json = message->metadata();
+  object.id = message.id();
+  object.deliveries = message.deliveries();
+  object.metadata_json = message.metadata();
   if (object.metadata_json.empty()) object.metadata_json = R"({"type":"bytes","version":"1.0"})";
   // Held here, not only in the cache: a registered deserializer may pop from another ring.
   const codec::Prepared prepared = codec::thread_cache().find(object.metadata_json);
-  if (codec::keeps_payload(*prepared, message->payload().size())) {
-    object.data = codec::decode(prepared, std::move(*message).share());
+  if (codec::keeps_payload(*prepared, message.payload().size())) {
+    object.data = codec::decode(prepared, std::move(message).share());
   } else {
-    object.data = codec::decode(prepared, Payload{message->payload(), nullptr});
+    object.data = codec::decode(prepared, Payload{message.payload(), nullptr});
   }
   return object;
 }
+
+namespace {
 
 std::optional<RingBufferObject> to_object(SharedRingBufferConsumer& consumer,
                                           std::optional<Message> message) {
   if (!message) return std::nullopt;
   try {
-    return decode_message(std::move(message));
+    return decode_message(std::move(*message));
   } catch (const Error& error) {
     if (error.code() == ErrorCode::corrupt_payload) consumer.count_damaged();
     throw;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One way from one process to another, as fast as it goes: a ring, a plain pipe or the floor.
+// One way from one process to another, as fast as it goes: ring, plain pipe, floor, STDIO stream.
 //
 //   throughput TRANSPORT SECONDS MIN_BYTES MAX_BYTES [all]
 //
@@ -13,12 +13,14 @@
 #include "transport_floor.hpp"
 #include "transport_pipe.hpp"
 #include "transport_ring.hpp"
+#include "transport_stdio.hpp"
 
 namespace {
 
 using bench::Link;
 
-constexpr bench::Transport kTransports[] = {bench::kRing, bench::kPipe, bench::kFloor};
+constexpr bench::Transport kTransports[] = {bench::kRing, bench::kPipe, bench::kFloor,
+                                            bench::kStdioRaw, bench::kStdioApi};
 constexpr std::uint64_t kComparedOneIn = 64;
 
 struct Order {

@@ -2,6 +2,7 @@
 """point_cloud: a type of one's own, a header and points behind it, that is used where it lies."""
 
 import sys
+from typing import Any, Self
 
 import numpy as np
 
@@ -16,13 +17,13 @@ HEADER = np.dtype([("stamp", "<f8"), ("points", "<u8")])
 class PointCloud:
     """Header and points in one piece of memory, as they travel."""
 
-    def __init__(self, memory):
+    def __init__(self, memory: Any) -> None:
         self.memory = memory
         self.header = np.frombuffer(memory, HEADER, count=1)[0]
         self.points = np.frombuffer(memory, "<f4", offset=HEADER.itemsize).reshape(-1, 3)
 
     @classmethod
-    def empty(cls, stamp: float, points: int):
+    def empty(cls, stamp: float, points: int) -> Self:
         memory = np.zeros(HEADER.itemsize + 12 * points, np.uint8)
         memory[: HEADER.itemsize].view(HEADER)[0] = (stamp, points)
         return cls(memory)

@@ -3,6 +3,7 @@
 /// The one error vocabulary of ipc0cp. The Python package has the same names.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <stdexcept>
 #include <string>
@@ -55,10 +56,14 @@ class IPC0CP_EXPORT Error : public std::runtime_error {
   [[nodiscard]] ErrorCode code() const noexcept { return code_; }
   /// The errno behind a `no_space`, `permission_denied` or `system_error`, else 0.
   [[nodiscard]] int system_errno() const noexcept { return system_errno_; }
+  /// How many messages a `push_many` had queued before this happened.
+  [[nodiscard]] std::size_t pushed() const noexcept { return pushed_; }
+  void add_pushed(std::size_t messages) noexcept { pushed_ += messages; }
 
  private:
   ErrorCode code_;
   int system_errno_;
+  std::size_t pushed_ = 0;
 };
 
 }  // namespace ipc0cp

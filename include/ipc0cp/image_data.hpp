@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -150,6 +151,10 @@ class IPC0CP_EXPORT ImageData final : public SerializableObject {
     return payload_.bytes.size();
   }
   void write_payload(std::span<std::byte> target) const override;
+  [[nodiscard]] std::optional<std::span<const std::byte>> contiguous_payload()
+      const noexcept override {
+    return bytes();
+  }
 
  private:
   friend class ImageAccess;

@@ -45,7 +45,8 @@ JsonData from_json_value(const Json& value) {
   try {
     return JsonData(value.dump());
   } catch (const nlohmann::json::exception& error) {  // A string that is not UTF-8.
-    throw Error(ErrorCode::unsupported_type, error.what());
+    throw Error(ErrorCode::unsupported_type,
+                std::string("JSON: ") + error.what() + "; send bytes as BytesData");
   }
 }
 

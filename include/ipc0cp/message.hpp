@@ -18,6 +18,10 @@ namespace shm {
 class Channel;
 }  // namespace shm
 
+namespace stdio {
+class FrameReader;
+}  // namespace stdio
+
 /// Bytes and whoever keeps them alive; a range that converts to `std::span<const std::byte>`.
 ///
 /// Copying a Payload shares the bytes. As thread-safe as a std::shared_ptr.
@@ -72,7 +76,8 @@ class IPC0CP_EXPORT Loan {
   std::uint32_t descriptor_ = 0;
 };
 
-/// A message taken from the ring: metadata and payload, a view of the ring where possible.
+/// A message taken from a ring or a stream: metadata and payload, a view of the ring where
+/// possible.
 ///
 /// One thread at a time. A message keeps its block and the mapping, also past `close()` and past
 /// the consumer; the destructor gives the block back and never waits.
@@ -109,6 +114,7 @@ class IPC0CP_EXPORT Message {
 
  private:
   friend class shm::Channel;
+  friend class stdio::FrameReader;
   shm::Channel* channel_ = nullptr;
   std::string_view metadata_;
   std::span<const std::byte> payload_;

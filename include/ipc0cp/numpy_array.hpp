@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -145,6 +146,10 @@ class IPC0CP_EXPORT NumpyArray final : public SerializableObject {
     return payload_.bytes.size();
   }
   void write_payload(std::span<std::byte> target) const override;
+  [[nodiscard]] std::optional<std::span<const std::byte>> contiguous_payload()
+      const noexcept override {
+    return bytes();
+  }
 
  private:
   friend class ArrayAccess;

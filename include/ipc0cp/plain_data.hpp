@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <limits>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -62,6 +63,10 @@ class IPC0CP_EXPORT BytesData final : public SerializableObject {
   [[nodiscard]] std::string_view metadata_json() const override;
   [[nodiscard]] std::size_t payload_bytes() const noexcept override { return size(); }
   void write_payload(std::span<std::byte> target) const override;
+  [[nodiscard]] std::optional<std::span<const std::byte>> contiguous_payload()
+      const noexcept override {
+    return bytes();
+  }
 
  private:
   friend class PlainAccess;
@@ -89,6 +94,10 @@ class IPC0CP_EXPORT TextData final : public SerializableObject {
   [[nodiscard]] std::string_view metadata_json() const override;
   [[nodiscard]] std::size_t payload_bytes() const noexcept override { return text().size(); }
   void write_payload(std::span<std::byte> target) const override;
+  [[nodiscard]] std::optional<std::span<const std::byte>> contiguous_payload()
+      const noexcept override {
+    return std::as_bytes(std::span(text()));
+  }
 
  private:
   friend class PlainAccess;
@@ -149,6 +158,10 @@ class IPC0CP_EXPORT JsonData final : public SerializableObject {
   [[nodiscard]] std::string_view metadata_json() const override;
   [[nodiscard]] std::size_t payload_bytes() const noexcept override { return text().size(); }
   void write_payload(std::span<std::byte> target) const override;
+  [[nodiscard]] std::optional<std::span<const std::byte>> contiguous_payload()
+      const noexcept override {
+    return std::as_bytes(std::span(text()));
+  }
 
  private:
   friend class PlainAccess;

@@ -41,6 +41,15 @@ struct RawMessage {
   std::span<const std::byte> payload;
 };
 
+/// What the next message of a ring is, see SharedRingBufferConsumer::peek.
+struct MessageHead {
+  /// Longer metadata are cut off.
+  static constexpr std::uint64_t kMostMetadataBytes = 64 << 10;
+  std::string metadata_json;
+  std::uint64_t payload_bytes = 0;
+  std::uint64_t queued = 0;  ///< Messages in the ring, this one included.
+};
+
 /// What to do with messages left behind by producers that died (contract: "Reruns").
 enum class Stale : std::uint8_t { resume, discard };
 
@@ -150,11 +159,16 @@ class IPC0CP_EXPORT SharedRingBufferProducer {
                 Timeout timeout = Timeout::forever());
   /// Pushes many messages, small ones under one lock hold and one wake.
   /// @return how many were queued: all, or fewer if there was no room in time.
-  /// @throws Error as `push`; what was queued before the failing one stays queued.
+  /// @throws Error as `push`; what was queued before the failing one stays queued, and
+  ///   `Error::pushed()` says how many that were.
   std::size_t push_many(std::span<const SerializableObject* const> objects,
                         Timeout timeout = Timeout::forever());
   std::size_t push_many_raw(std::span<const RawMessage> messages,
                             Timeout timeout = Timeout::forever());
+  /// Pushes `count` messages of equal size and metadata, whose payloads lie side by side in `rows`.
+  /// @throws Error invalid_argument if `count` does not divide the size of `rows`, else as above.
+  std::size_t push_rows(std::string_view metadata_json, std::span<const std::byte> rows,
+                        std::size_t count, Timeout timeout = Timeout::forever());
   /// Never waits.
   bool try_push(const SerializableObject& object);
   bool try_push_raw(std::string_view metadata_json, std::span<const std::byte> payload);
@@ -203,12 +217,22 @@ class IPC0CP_EXPORT SharedRingBufferConsumer {
   std::optional<RingBufferObject> pop(Timeout timeout = Timeout::forever());
   /// The same without decoding.
   std::optional<Message> pop_raw(Timeout timeout = Timeout::forever());
-  /// Waits for one message like `pop`, then takes what else is queued, up to `most`; large messages
-  /// come alone. Empty at end of stream. If one of them cannot be decoded, those before it are
-  /// returned, the next pop throws, and those behind it follow.
+  /// Waits for one message like `pop`, then takes what else is queued, up to `most` (and 4096).
+  /// Empty at end of stream. If one of them cannot be decoded, those before it are returned, the
+  /// next pop throws, and those behind it follow.
   /// @throws Error invalid_argument if `most` is 0, else as `pop`.
   std::vector<RingBufferObject> pop_many(std::size_t most, Timeout timeout = Timeout::forever());
   std::vector<Message> pop_many_raw(std::size_t most, Timeout timeout = Timeout::forever());
+  /// Waits for a message like `pop` and says what it is, without taking it: another consumer may.
+  /// Empty at end of stream.
+  /// @throws Error as `pop`.
+  std::optional<MessageHead> peek(Timeout timeout = Timeout::forever());
+  /// The opposite of `push_rows`: takes up to `most` messages of exactly this metadata and size,
+  /// as they are queued now, and puts their payloads side by side into `rows`. Never waits; a
+  /// message that is different ends the batch and stays queued.
+  /// @return how many there were.
+  /// @throws Error invalid_argument if `most` does not divide the size of `rows`.
+  std::size_t pop_rows(std::string_view metadata_json, std::span<std::byte> rows, std::size_t most);
   /// Redelivery: finishes what this thread popped last, as its next pop would. Else without effect.
   void done() noexcept;
   /// Redelivery: gives what this thread popped last back to the queue, for anybody.
@@ -234,7 +258,10 @@ class IPC0CP_EXPORT SharedRingBufferConsumer {
  private:
   struct Stash;
   [[nodiscard]] shm::Channel& attached() const;
+  template <class Use>
+  bool use_stashed(Use use);
   bool take_stashed(Message& message);
+  bool peek_stashed(MessageHead& head);
   void stash(std::exception_ptr error, std::span<Message> rest);
   [[noreturn]] void fail_pop(ErrorCode result) const;
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <typeinfo>
@@ -31,6 +32,12 @@ class IPC0CP_EXPORT SerializableObject {
   [[nodiscard]] virtual std::size_t payload_bytes() const noexcept = 0;
   /// Writes the payload to `target`, which is `payload_bytes()` long and aligned to 64 bytes.
   virtual void write_payload(std::span<std::byte> target) const = 0;
+  /// The payload where it is, if it lies there in one piece; valid until the object changes. A
+  /// stream then writes it from there, without a copy.
+  [[nodiscard]] virtual std::optional<std::span<const std::byte>> contiguous_payload()
+      const noexcept {
+    return std::nullopt;
+  }
 
  protected:
   SerializableObject() = default;

@@ -5,6 +5,7 @@
 
 #include <nanobind/nanobind.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstddef>
@@ -53,6 +54,22 @@ inline bool flag_from(nb::handle value, const char* name) {
   return value.is(nb::handle(Py_True));
 }
 
+/// What is left of a time-out that several calls share.
+class TimeLeft {
+ public:
+  explicit TimeLeft(Timeout total) noexcept : total_(total) {}
+  [[nodiscard]] Timeout left() const {
+    if (total_.is_forever()) return total_;
+    const auto end = std::chrono::nanoseconds(total_.nanoseconds());
+    const auto used = std::chrono::steady_clock::now() - start_;
+    return std::max(end - used, std::chrono::nanoseconds(0));
+  }
+
+ private:
+  Timeout total_;
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
 /// @throws Error (invalid_argument) for anything but "resume" and "discard".
 inline Stale stale_from(std::string_view word) {
   if (word == "resume") return Stale::resume;
@@ -71,8 +88,8 @@ inline std::vector<std::uint32_t> owners_from(nb::handle owners) {
 /// lifetime of this object.
 class BufferArgument {
  public:
-  explicit BufferArgument(nb::handle object) {
-    if (PyObject_GetBuffer(object.ptr(), &view_, PyBUF_C_CONTIGUOUS) != 0) {
+  explicit BufferArgument(nb::handle object, int flags = 0) {
+    if (PyObject_GetBuffer(object.ptr(), &view_, PyBUF_C_CONTIGUOUS | flags) != 0) {
       nb::raise_python_error();
     }
   }
@@ -82,6 +99,10 @@ class BufferArgument {
 
   [[nodiscard]] std::span<const std::byte> bytes() const noexcept {
     return {static_cast<const std::byte*>(view_.buf), static_cast<std::size_t>(view_.len)};
+  }
+  /// The same of a buffer that was asked for with PyBUF_WRITABLE.
+  [[nodiscard]] std::span<std::byte> writable() const noexcept {
+    return {static_cast<std::byte*>(view_.buf), static_cast<std::size_t>(view_.len)};
   }
 
  private:

@@ -30,7 +30,9 @@ void raise_as_python(const Error& error) {
   PyObject* type = g_types.at(static_cast<std::size_t>(error.code()));
   if (type == nullptr) type = PyExc_RuntimeError;
   const nb::object exception = make_exception(type, error);
-  if (exception.is_valid()) PyErr_SetObject(type, exception.ptr());
+  if (!exception.is_valid()) return;
+  note_pushed(exception, error.pushed());
+  PyErr_SetObject(type, exception.ptr());
 }
 
 void set_error_types(const nb::list& types) {
@@ -48,6 +50,11 @@ nb::list error_code_names() {
 }
 
 }  // namespace
+
+void note_pushed(nb::handle exception, std::size_t pushed) {
+  if (pushed > 0 && nb::hasattr(exception, "pushed"))
+    nb::setattr(exception, "pushed", nb::int_(pushed));
+}
 
 void bind_errors(nb::module_& module) {
   nb::register_exception_translator([](const std::exception_ptr& pointer, void*) {

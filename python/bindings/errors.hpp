@@ -5,7 +5,12 @@
 
 #include <nanobind/nanobind.h>
 
+#include <cstddef>
+
 namespace ipc0cp::python {
+
+/// Stores in an exception of this package how many messages a push_many had queued before it.
+void note_pushed(nanobind::handle exception, std::size_t pushed);
 
 /// Registers the translation and adds `set_error_types` and `error_code_names` to the module.
 void bind_errors(nanobind::module_& module);

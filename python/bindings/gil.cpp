@@ -8,6 +8,7 @@
 #include <atomic>
 
 #include "ipc0cp/ring_buffer.hpp"
+#include "ipc0cp/stdio.hpp"
 #include "log_bridge.hpp"
 
 namespace ipc0cp::python {
@@ -74,6 +75,18 @@ bool WithoutGil::resume() noexcept {
 
 void WithoutGil::pause() noexcept { state_ = PyEval_SaveThread(); }
 
+WithGil::WithGil() : region_(t_region) {
+  if (region_ == nullptr) return;
+  if (!region_->resume()) throw Error(ErrorCode::closed, "Python is going away");
+  t_region = nullptr;  // Python code that runs now may give the GIL away in a region of its own.
+}
+
+WithGil::~WithGil() {
+  if (region_ == nullptr) return;
+  t_region = region_;
+  region_->pause();
+}
+
 bool interrupt_check() {
   WithoutGil* region = t_region;
   if (region == nullptr) return false;
@@ -89,20 +102,30 @@ bool interrupt_check() {
   return interrupted;
 }
 
-void close_handles() {
-  without_gil([] { close_all_handles(); });
+void raise_pending_error() {
+  if (PyErr_Occurred() != nullptr) nb::raise_python_error();
 }
 
-void shut_down() {
+void close_handles(bool has_failed) {
+  without_gil([&] {
+    close_all_handles();
+    close_all_streams(has_failed);
+  });
+  raise_pending_error();
+}
+
+void shut_down(bool has_failed) {
   if (g_gate_closed.load()) return;
   g_exit_thread = pthread_self();
   g_gate_closed.store(true, std::memory_order_seq_cst);
-  without_gil([] {
+  without_gil([&] {
     wait_until_gate_is_empty();
     close_all_handles();
+    close_all_streams(has_failed);
   });
   deliver_log_lines();
   detach_log_from_python();
+  raise_pending_error();
 }
 
 bool is_shut_down() noexcept { return g_gate_closed.load(); }
@@ -115,9 +138,10 @@ void set_up_gil(nb::module_& module) {
     unlock_log_after_fork();
     after_fork_in_child();
   });
-  module.def("shut_down", &shut_down,
+  module.def("shut_down", &shut_down, nb::arg("has_failed"),
              "Close all handles, end all blocked calls and park threads that come back late.");
-  module.def("close_handles", &close_handles, "Close all handles of this process.");
+  module.def("close_handles", &close_handles, nb::arg("has_failed"),
+             "Close all handles of this process.");
 }
 
 }  // namespace ipc0cp::python

@@ -41,6 +41,20 @@ class WithoutGil {
   WithoutGil* outer_;
 };
 
+/// Takes the GIL for its lifetime in a callback of the core, which runs inside a WithoutGil region.
+/// Outside of one the GIL is held anyway.
+class WithGil {
+ public:
+  /// @throws Error (closed) if Python is going away.
+  WithGil();
+  ~WithGil();
+  WithGil(const WithGil&) = delete;
+  WithGil& operator=(const WithGil&) = delete;
+
+ private:
+  WithoutGil* region_;
+};
+
 /// Hands queued log lines to Python. Needs the GIL.
 void deliver_log_lines();
 
@@ -60,15 +74,19 @@ auto without_gil(Function&& function) -> decltype(function()) {
   }
 }
 
+/// Raises what a signal handler has raised in a call of the core that does not fail for it.
+void raise_pending_error();
+
 /// The core calls this about every 50 ms in a blocked call; see `ipc0cp::InterruptCheck`. Runs
 /// signal handlers (main thread only) and delivers log lines.
 bool interrupt_check();
 
 /// The atexit hook: ends blocked calls, closes all handles, closes the gate. Needs the GIL.
-void shut_down();
+/// @param has_failed streams end without their closing frame
+void shut_down(bool has_failed);
 
 /// Closes all handles of this process and nothing else. Needs the GIL.
-void close_handles();
+void close_handles(bool has_failed);
 
 /// Whether `shut_down` has begun.
 bool is_shut_down() noexcept;

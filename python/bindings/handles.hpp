@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// The handles behind the Python classes, with the hot paths of push and pop.
+/// The handles behind the Python classes.
 #pragma once
 
 #include <nanobind/nanobind.h>
@@ -15,7 +15,7 @@ namespace nb = nanobind;
 inline constexpr std::string_view kBytesMetadata = R"({"type":"bytes","version":"1.0"})";
 inline constexpr std::string_view kTextMetadata = R"({"type":"text","version":"1.0"})";
 
-/// Set once users have registered a type of their own that the fast paths know: all objects are
+/// Set once users have registered a type of their own that the hot paths know: all objects are
 /// then encoded and decoded in Python. Guarded by the GIL.
 inline bool g_builtins_replaced = false;
 
@@ -25,5 +25,6 @@ nb::dict stats_to_dict(const RingStats& stats);
 void bind_producer(nb::module_& module);
 void bind_consumer(nb::module_& module);
 void bind_keeper(nb::module_& module);
+void bind_stdio(nb::module_& module);
 
 }  // namespace ipc0cp::python

@@ -11,6 +11,7 @@
 #include "ipc0cp/limits.hpp"
 #include "json_check.hpp"
 #include "log_bridge.hpp"
+#include "watcher.hpp"
 
 NB_MODULE(_core, module) {
   // Handles and views that live until the interpreter ends are ordinary use, not leaks.
@@ -30,7 +31,9 @@ NB_MODULE(_core, module) {
   ipc0cp::python::bind_blocks(module);
   ipc0cp::python::bind_buffers(module);
   ipc0cp::python::bind_json_check(module);
+  ipc0cp::python::bind_watcher(module);
   ipc0cp::python::bind_producer(module);
   ipc0cp::python::bind_consumer(module);
   ipc0cp::python::bind_keeper(module);
+  ipc0cp::python::bind_stdio(module);
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/unique_ptr.h>
 
+#include <exception>
 #include <memory>
 #include <string>
 #include <utility>
@@ -8,8 +10,11 @@
 #include "arguments.hpp"
 #include "array_cache.hpp"
 #include "block.hpp"
+#include "errors.hpp"
 #include "gil.hpp"
 #include "handles.hpp"
+#include "outgoing.hpp"
+#include "watcher.hpp"
 
 namespace ipc0cp::python {
 namespace {
@@ -35,20 +40,54 @@ class ProducerHandle {
 
   /// @return None: not a type this fast path knows, nothing was done.
   nb::object push(nb::handle object, nb::handle seconds) {
-    if (g_builtins_replaced) return nb::none();
-    PyTypeObject* const type = Py_TYPE(object.ptr());
-    if (type == &PyBytes_Type) {
-      const std::string_view data = text_of(object);
-      return push_bytes(kBytesMetadata, std::as_bytes(std::span(data)), seconds);
-    }
-    if (type == &PyUnicode_Type) return push_text(object, seconds);
-    if (reinterpret_cast<PyObject*>(type) == numpy().array_type) {
-      const ArrayBytes found = cache_.find_array(object);
-      if (found.layout != nullptr) {
-        return push_bytes(found.layout->metadata, found.bytes, seconds);
+    const Outgoing outgoing = find_message(object, cache_);
+    const RawMessage& message = outgoing.message;
+    if (message.metadata_json.empty()) return nb::none();
+    const Timeout timeout = timeout_from(seconds);
+    return nb::bool_(without_gil(
+        [&] { return producer_->push_raw(message.metadata_json, message.payload, timeout); }));
+  }
+
+  /// Pushes what `objects` yields, in groups.
+  std::size_t push_many(nb::handle objects, nb::handle seconds, nb::handle encode) {
+    const TimeLeft time(timeout_from(seconds));
+    std::size_t pushed = 0;
+    try {
+      const nb::object iterator = nb::steal(PyObject_GetIter(objects.ptr()));
+      if (!iterator.is_valid()) nb::raise_python_error();
+      OutgoingBatch batch;
+      bool more = true;
+      while (more) {
+        std::exception_ptr error;
+        try {
+          more = batch.fill(iterator, cache_, encode);
+        } catch (...) {
+          error = std::current_exception();  // After those before it have been queued.
+        }
+        const std::span messages = batch.messages();
+        const std::size_t queued =
+            without_gil([&] { return producer_->push_many_raw(messages, time.left()); });
+        pushed += queued;
+        if (queued < messages.size()) break;
+        if (error != nullptr) std::rethrow_exception(error);
+        batch.clear();
       }
+    } catch (Error& error) {
+      error.add_pushed(pushed);
+      throw;
+    } catch (nb::python_error& error) {
+      note_pushed(error.value(), pushed);
+      throw;
     }
-    return nb::none();
+    return pushed;
+  }
+
+  std::size_t push_rows(nb::bytes metadata, nb::handle rows, std::size_t count,
+                        nb::handle seconds) {
+    const BufferArgument buffer(rows);
+    const std::string_view text = text_of(metadata);
+    const Timeout timeout = timeout_from(seconds);
+    return without_gil([&] { return producer_->push_rows(text, buffer.bytes(), count, timeout); });
   }
 
   bool push_raw(nb::bytes metadata, nb::handle payload, nb::handle seconds) {
@@ -74,6 +113,12 @@ class ProducerHandle {
   void close() {
     without_gil([&] { producer_->close(); });
   }
+  /// @throws Error (system_error) if there is no descriptor to be had.
+  [[nodiscard]] std::unique_ptr<Watcher> watcher() const {
+    return std::make_unique<Watcher>(producer_->channel(), Watcher::For::room);
+  }
+  [[nodiscard]] std::uint32_t blocks_freed() const { return producer_->channel().blocks_freed(); }
+  [[nodiscard]] bool retired() const { return producer_->channel().retired(); }
   [[nodiscard]] bool closed() const { return producer_->closed(); }
   [[nodiscard]] const std::string& name() const { return producer_->name(); }
   [[nodiscard]] nb::dict stats() const {
@@ -81,26 +126,6 @@ class ProducerHandle {
   }
 
  private:
-  nb::object push_bytes(std::string_view metadata, std::span<const std::byte> payload,
-                        nb::handle seconds) {
-    const Timeout timeout = timeout_from(seconds);
-    const bool pushed =
-        without_gil([&] { return producer_->push_raw(metadata, payload, timeout); });
-    return nb::bool_(pushed);
-  }
-
-  nb::object push_text(nb::handle text, nb::handle seconds) {
-    // Not PyUnicode_AsUTF8: that keeps the encoding in the str for the rest of its life.
-    const nb::object encoded = nb::steal(PyUnicode_AsUTF8String(text.ptr()));
-    if (!encoded.is_valid()) {
-      PyErr_Clear();
-      throw Error(ErrorCode::unsupported_type,
-                  "this str holds a lone surrogate, which UTF-8 cannot carry");
-    }
-    const std::string_view data = text_of(encoded);
-    return push_bytes(kTextMetadata, std::as_bytes(std::span(data)), seconds);
-  }
-
   std::unique_ptr<SharedRingBufferProducer> producer_;
   ArrayCache cache_;
 };
@@ -158,6 +183,17 @@ void bind_producer(nb::module_& module) {
            nb::arg("timeout").none() = nb::none(),
            nb::sig("def push(self, obj: object, timeout: float | None = None) -> bool | None"),
            "Push a hot type; None: not one of them, nothing was done.")
+      .def("push_many", &ProducerHandle::push_many, nb::arg("objects"), nb::arg("timeout").none(),
+           nb::arg("encode"),
+           nb::sig("def push_many(self, objects: collections.abc.Iterable[object],"
+                   " timeout: float | None, encode: collections.abc.Callable[[typing.Any],"
+                   " tuple[bytes, typing.Any]]) -> int"),
+           "Push objects in groups; `encode` makes metadata and a buffer of what is not hot.")
+      .def("push_rows", &ProducerHandle::push_rows, nb::arg("metadata"), nb::arg("rows"),
+           nb::arg("count"), nb::arg("timeout").none(),
+           nb::sig("def push_rows(self, metadata: bytes, rows: object, count: int,"
+                   " timeout: float | None) -> int"),
+           "Push messages of equal metadata and size that lie side by side in a buffer.")
       .def("push_raw", &ProducerHandle::push_raw, nb::arg("metadata"), nb::arg("payload").none(),
            nb::arg("timeout").none(),
            nb::sig("def push_raw(self, metadata: bytes, payload: object,"
@@ -173,6 +209,11 @@ void bind_producer(nb::module_& module) {
            nb::sig("def remember(self, metadata: bytes, dtype: object, shape: tuple[int, ...],"
                    " is_fortran: bool, payload_bytes: int) -> None"),
            "Let `push` handle contiguous arrays of this dtype and shape from now on.")
+      .def("watcher", &ProducerHandle::watcher, nb::keep_alive<0, 1>(),
+           "Waits until another attempt to push is worth while.")
+      .def_prop_ro("blocks_freed", &ProducerHandle::blocks_freed,
+                   "A number that changes when room comes; for Watcher.arm.")
+      .def_prop_ro("retired", &ProducerHandle::retired, "Whether the last consumer has closed.")
       .def("close", &ProducerHandle::close)
       .def_prop_ro("closed", &ProducerHandle::closed)
       .def_prop_ro("name", &ProducerHandle::name)

@@ -9,6 +9,7 @@
 
 - Rings: `SharedRingBufferProducer`, `SharedRingBufferConsumer`; what their calls return: `Loan`,
   `Message`, `RingStats`. `Queue` stands in for ``multiprocessing.Queue``.
+- The same messages over a pipe, a socket or a file: `StdioProducer`, `StdioConsumer`.
 - Own types: `register_type`, `unregister_type`, `TypeRegistry`, `SerializableObject`. What is sent
   in one way only: `BytesData`, `TextData`, `JsonData`, `NumpyArray`, `ImageData`, `ListData`,
   `MapData`, `FlatBuffer`.
@@ -68,6 +69,7 @@ from ipc0cp.objects import (
     TextData,
 )
 from ipc0cp.ring_buffer import RingStats, SharedRingBufferConsumer, SharedRingBufferProducer
+from ipc0cp.stdio import StdioConsumer, StdioProducer
 from ipc0cp.type_registry import TypeRegistry, register_type, unregister_type
 
 if _TYPE_CHECKING:
@@ -109,6 +111,8 @@ __all__ = [
     "SharedRingBufferConsumer",
     "SharedRingBufferProducer",
     "SizeMismatch",
+    "StdioConsumer",
+    "StdioProducer",
     "SystemFailure",
     "TextData",
     "Timeout",

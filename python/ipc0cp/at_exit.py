@@ -13,6 +13,24 @@ from ipc0cp import _core
 _registered_pid = 0
 
 
+def is_failing(error: BaseException | None) -> bool:
+    """Whether a program that is left by `error` (None: normally) has failed."""
+    if isinstance(error, SystemExit):
+        return error.code not in (None, 0)
+    return error is not None
+
+
+def _has_failed() -> bool:
+    """Whether this program ends by an exception that nobody has caught.
+
+    Python tells its exit hooks neither that nor the exit code, but it keeps the exception that it
+    has printed. An interactive session goes on after one.
+    """
+    if is_failing(sys.exc_info()[1]):  # Children of multiprocessing are in the middle of it.
+        return True
+    return getattr(sys, "last_value", None) is not None and not hasattr(sys, "ps1")
+
+
 def close_with_process() -> None:
     """Makes sure that all handles are closed when this process ends; cheap to call again."""
     global _registered_pid
@@ -44,8 +62,12 @@ def _close_in_child() -> None:
     for thread in threading.enumerate():
         if thread is not threading.current_thread() and not thread.daemon:
             thread.join()
-    _core.close_handles()
+    _core.close_handles(_has_failed())
+
+
+def _shut_down() -> None:
+    _core.shut_down(_has_failed())
 
 
 # Registered at import, so it runs before the hooks of what was imported earlier (logging).
-atexit.register(_core.shut_down)
+atexit.register(_shut_down)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -46,6 +47,12 @@ class Received:
 def view_of(exporter: object) -> memoryview:
     """A memoryview over an object of the extension; type checkers do not see its buffer."""
     return memoryview(cast(Any, exporter))
+
+
+def is_numpy_array(value: object) -> bool:
+    """Whether `value` is exactly an np.ndarray; does not import NumPy."""
+    numpy = sys.modules.get("numpy")
+    return numpy is not None and type(value) is numpy.ndarray
 
 
 def type_name(value: object) -> str:

@@ -48,6 +48,8 @@ class Error(Exception):
     """Base of all errors of ipc0cp; ``code`` says which one it is."""
 
     code: ClassVar[ErrorCode] = ErrorCode.system_error
+    #: Raised by `push_many`: how many messages it had queued before.
+    pushed: int = 0
 
 
 class Timeout(Error, TimeoutError, queue.Empty):

@@ -111,10 +111,10 @@ class TextData(_Data):
 
 
 class JsonData(_Data):
-    """A JSON value that travels as json whatever it is, lists and strings included.
+    """A JSON `value` that travels as json whatever it is, lists and strings included.
 
     Args:
-        value: what JSON can carry; None is refused where it would be the whole message.
+        value: a JSON value; None is refused where it would be the whole message.
     """
 
     __slots__ = ("value",)

@@ -19,7 +19,9 @@ from ipc0cp.encoding import Metadata, Received
 from ipc0cp.errors import InvalidArgument
 
 #: The types of docs/object_format.md; registering one of them replaces it.
-BUILTIN_TAGS = frozenset({"bytes", "text", "json", "ndarray", "image", "list", "map", "flatbuffer"})
+BUILTIN_TAGS = frozenset(
+    {"bytes", "text", "json", "ndarray", "image", "list", "map", "flatbuffer"}
+)
 RESERVED_TAGS = frozenset({"pickle", "python"})
 
 Deserialize = Callable[[dict[str, str], Any], Any]
@@ -93,7 +95,7 @@ class TypeRegistry:
             self._replace(registrations)
 
     def unregister_type(self, name: str, version: str | None = None) -> bool:
-        """See :func:`unregister_type`."""
+        """See :func:`unregister_type`; `name` and `version` as there."""
         with self._lock:
             registrations = dict(self._registrations)
             found = registrations.pop((name, version), None)
@@ -101,7 +103,7 @@ class TypeRegistry:
         return found is not None
 
     def find(self, name: str, version: str = "1.0") -> Registration | None:
-        """What users have registered for messages of type `name`: this `version`, else any."""
+        """What users have registered for the type `name`: exactly this `version`, else any."""
         registrations = self._registrations
         if not registrations:
             return None
@@ -196,9 +198,11 @@ def register_type(
 
 
 def unregister_type(name: str, version: str | None = None) -> bool:
-    """Takes back the `register_type` of this `name` and `version`, its `python_type` included.
+    """Takes back one `register_type`, its `python_type` included. Thread-safe.
 
-    A built-in type of that name is itself again. Thread-safe.
+    Args:
+        name: of the type; a built-in type of that name is itself again.
+        version: as it was registered.
 
     Returns:
         False if there was no such registration.

@@ -39,6 +39,19 @@ FROM_THE_CORE = {
     "SharedRingBufferConsumer.stats": ["ForkedHandle", "CorruptBuffer", "Closed"],
     "SharedRingBufferProducer.stats": ["ForkedHandle", "CorruptBuffer", "Closed"],
     "Loan.publish": ["BufferError", "InvalidArgument", "Closed", "CorruptPayload", "ForkedHandle"],
+    "StdioProducer": ["InvalidArgument", "UnsupportedType", "SystemFailure"],
+    "StdioConsumer": ["As for the producer"],
+    "StdioProducer.push": [
+        "UnsupportedType", "InvalidArgument", "NoConsumers", "Closed", "CorruptBuffer", "NoSpace",
+        "SystemFailure", "ForkedHandle",
+    ],
+    "StdioProducer.push_raw": ["InvalidArgument", "BufferError", "TypeError", "push"],
+    "StdioProducer.close": ["NoSpace", "SystemFailure"],
+    "StdioConsumer.pop": [
+        "Timeout", "CorruptPayload", "VersionMismatch", "Closed", "ForkedHandle", "SystemFailure",
+        "InvalidArgument",
+    ],
+    "StdioConsumer.pop_raw": ["pop"],
 }  # fmt: skip
 
 

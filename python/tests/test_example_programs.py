@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -42,6 +43,7 @@ OUTPUTS = {
     "torch_loader": ["64 samples, the images add up to 2016"],
 }
 POINT_CLOUD = [f"100000 points around 49.5 4.5 {height}" for height in (0.0, 0.5, 1.0)]
+STDIO = ["front door: 255", "front door: 200", "front door: 100", "end of stream"]
 WORKER_POOL = ["40 results, the sums add up to 10660"]
 # What an example needs beyond the package, in Python.
 NEEDS = {"opencv": "cv2", "torch_loader": "torch"}
@@ -79,7 +81,7 @@ def test_the_table_names_every_example():
     in_cpp = {path.stem for path in (EXAMPLES / "cpp").glob("*.cpp")}
     table = (EXAMPLES / "README.md").read_text(encoding="utf-8")
     listed = set(re.findall(r"^\| `(\w+)` \|", table, flags=re.MULTILINE))
-    assert in_python == in_cpp == listed == {*OUTPUTS, "point_cloud", "worker_pool"}
+    assert in_python == in_cpp == listed == {*OUTPUTS, "point_cloud", "stdio", "worker_pool"}
 
 
 @pytest.mark.parametrize("consumer_language", ["python", "cpp"])
@@ -142,6 +144,19 @@ print(is_mapping_of(inode, first), is_mapping_of(inode, last), points.flags.writ
         [sys.executable, "-c", program, ring_name], capture_output=True, text=True, timeout=SECONDS
     )
     assert finished.stdout == "True True False\n", finished.stderr
+
+
+@pytest.mark.parametrize("middle_language", ["python", "cpp"])
+@pytest.mark.parametrize("outer_language", ["python", "cpp"])
+def test_stdio(outer_language, middle_language):
+    parts = (("produce", outer_language), ("invert", middle_language), ("consume", outer_language))
+    line = " | ".join(shlex.join([*command("stdio", kind), part]) for part, kind in parts)
+    finished = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {line}"], capture_output=True, text=True, timeout=SECONDS
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stdout.splitlines() == STDIO
+    assert finished.stderr == "sending three frames\n"
 
 
 def output_of(*commands: list[str]) -> list[str]:

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Private memory for what is copied out of a ring, kept warm.
+// Private memory for what is copied out of a ring or read from a stream, kept warm.
 #pragma once
 
 #include <cstddef>
@@ -17,6 +17,19 @@ inline constexpr std::size_t kSmallBytes = 1216;
 
 /// At least `bytes`, aligned to 64; null without memory.
 std::byte* acquire(std::size_t bytes) noexcept;
+
+// ---- for bytes whose number is only claimed ----
+
+/// How much memory is taken on the word of somebody else; more only as the bytes arrive.
+inline constexpr std::size_t kTrustedBytes = std::size_t{16} << 20;
+
+/// A buffer that may be smaller than `bytes` and can grow; null without memory.
+std::byte* acquire_growing(std::size_t bytes) noexcept;
+[[nodiscard]] std::size_t capacity(const std::byte* buffer) noexcept;
+/// Doubles the capacity, up to `bytes`, without copying; `buffer` is invalid then. Null without
+/// memory: nothing has changed.
+std::byte* grow(std::byte* buffer, std::size_t bytes) noexcept;
+
 /// Null is allowed.
 void release(std::byte* buffer) noexcept;
 

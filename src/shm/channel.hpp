@@ -34,6 +34,9 @@ namespace ipc0cp::shm {
 class Deadline {
  public:
   explicit Deadline(std::int64_t timeout_ns) noexcept : timeout_ns_(timeout_ns) {}
+  /// Of a call on a handle that waits, or never does.
+  Deadline(bool blocking, Timeout timeout) noexcept
+      : timeout_ns_(blocking ? timeout.nanoseconds() : 0) {}
   [[nodiscard]] bool never_waits() const noexcept { return timeout_ns_ == 0; }
   [[nodiscard]] std::int64_t timeout_ns() const noexcept { return timeout_ns_; }
   std::int64_t at_ns() noexcept;
@@ -77,9 +80,26 @@ class Channel {
                       std::size_t& pushed) noexcept;
 
   // ---- consumers ----
+  ErrorCode pop(Deadline& deadline, Message& message) noexcept;
+  /// Says what the next message is and leaves it there. Waits like `pop`.
+  ErrorCode peek(Deadline& deadline, MessageHead& head) noexcept;
   /// Appends 1..`most` messages, for which `messages` must have capacity.
   ErrorCode pop_many(std::size_t most, Deadline& deadline, std::vector<Message>& messages) noexcept;
-  ErrorCode pop(Deadline& deadline, Message& message) noexcept;
+  /// What a batch is made of: messages of exactly this metadata and size.
+  struct Likeness {
+    std::string_view metadata;
+    std::uint64_t payload_bytes;
+  };
+  /// Takes what is queued, in order, as long as it is sound and like `likeness` (null: anything):
+  /// at most `kMostInOneHold` messages into `messages`, which are empty. Never waits, and belongs
+  /// to the pop before it: nothing is finished.
+  /// @return how many there were.
+  std::size_t take_queued(std::span<Message> messages, const Likeness* likeness = nullptr) noexcept;
+  /// The same with the payloads side by side in `rows`, up to `most` of them.
+  std::size_t take_rows(const Likeness& likeness, std::span<std::byte> rows,
+                        std::size_t most) noexcept;
+  /// Others wait for the lock meanwhile: about 10 us of copying at most.
+  static constexpr std::size_t kMostInOneHold = 64;
   static void release(Message& message) noexcept;
   /// Counts a popped message as dropped: its metadata or payload could not be decoded.
   void count_damaged() noexcept;
@@ -88,6 +108,19 @@ class Channel {
   void requeue(Message& message) noexcept;
   void finish_popped(bool of_any_thread) noexcept;
   void requeue_latest() noexcept;
+
+  // ---- watching, for calls that must not block; one thread at a time (channel_watch.cpp) ----
+  /// Returns when a pop has an answer, be it an error; or soon after `given_up` is set.
+  void await_answer(const std::atomic<bool>& given_up) noexcept;
+  /// Returns when another attempt to push `message_bytes` is worth while. Keeps the want of this
+  /// handle registered until `forget_want`.
+  /// @param freed_before `blocks_freed()` from before the attempt that found no room.
+  /// @param nobody_reads that attempt found no consumers.
+  void await_room(std::uint64_t message_bytes, std::uint32_t freed_before, bool nobody_reads,
+                  const std::atomic<bool>& given_up) noexcept;
+  [[nodiscard]] std::uint32_t blocks_freed() const noexcept;
+  /// Nobody waits for room any more.
+  void forget_want() noexcept;
 
   // ---- both ----
   void close() noexcept;
@@ -143,15 +176,23 @@ class Channel {
   [[nodiscard]] Request inline_request(std::string_view metadata,
                                        std::span<const std::byte> payload) const noexcept;
   ErrorCode attempt_push(Request& request) noexcept;
-  [[nodiscard]] bool next_is_small_and_sound() const noexcept;
+  void warm_up(std::size_t most) const noexcept;
+  [[nodiscard]] bool next_can_be_taken(const Likeness* likeness) const noexcept;
   void complete_taken(const Request& request) noexcept;
   ErrorCode take_block(Request& request) noexcept;
   [[nodiscard]] bool has_most_unread() const noexcept;
   ErrorCode take_from_main(Request& request) noexcept;
   ErrorCode commit_loan(Request& request, std::uint32_t index) noexcept;
   void publish_locked(std::uint32_t index, StateWord word) noexcept;
+  [[nodiscard]] bool stream_has_ended() const noexcept;
+  // A pop has a target: a Message takes the head of the queue, a MessageHead only tells of it.
   ErrorCode attempt_pop(Message& message) noexcept;
-  ErrorCode attempt_pop_alone(Message& message, Deadline& deadline) noexcept;
+  ErrorCode attempt_pop(MessageHead& head) noexcept;
+  template <class Target>
+  ErrorCode attempt_pop_alone(Target& target, Deadline& deadline) noexcept;
+  [[nodiscard]] ErrorCode answer_without_message() const noexcept;
+  [[nodiscard]] bool is_intact(std::uint32_t index, const BlockFields& fields) const noexcept;
+  [[nodiscard]] std::string_view metadata_in_ring(const BlockFields& fields) const noexcept;
   ErrorCode take_small(Message& message, std::uint32_t index, const BlockFields& fields) noexcept;
   void borrow(Message& message, std::uint32_t index, const BlockFields& fields) noexcept;
   ErrorCode complete_borrow(Message& message) noexcept;
@@ -189,8 +230,10 @@ class Channel {
   // channel_wait.cpp
   ErrorCode push_slowly(Request& request, Deadline& deadline, ErrorCode first_result) noexcept;
   ErrorCode attempt_push_while_waiting(Request& request, Deadline& deadline) noexcept;
-  ErrorCode pop_slowly(Message& message, Deadline& deadline) noexcept;
+  template <class Target>
+  ErrorCode pop_slowly(Target& target, Deadline& deadline) noexcept;
   ErrorCode check_while_waiting(std::int64_t now_ns) noexcept;
+  [[nodiscard]] static std::int64_t idle_slice(std::int64_t waited_ns) noexcept;
   void heed_soft_cap(std::uint64_t message_bytes, Deadline& deadline) noexcept {
     if (over_soft_cap_ && !deadline.never_waits()) wait_for_soft_cap(message_bytes, deadline);
   }
@@ -208,6 +251,10 @@ class Channel {
   void log_long_wait(Wait wait) const noexcept;
   [[nodiscard]] std::string explain_wait(Wait wait) const;
   [[nodiscard]] std::string advice(Wait wait, bool any_stopped, bool any_held) const;
+
+  // channel_watch.cpp
+  [[nodiscard]] bool answer_is_ready() noexcept;
+  bool claim_for_watcher(std::uint64_t block_bytes) noexcept;
 
   // reservation.cpp
   ErrorCode begin_growth(Request& request) noexcept;
@@ -239,6 +286,7 @@ class Channel {
   Relaxed<std::uint64_t> idle_popped_{};  ///< Messages popped, plus one, when the soft cap gave up.
   Relaxed<bool> over_soft_cap_{};         ///< The next push had better look.
   Relaxed<bool> served_by_relief_{};      ///< The main part had no room last time.
+  std::atomic<bool> watched_{false};      ///< A watcher waits for room.
   std::vector<PrivateCopy> private_copies_;
   std::atomic<bool> fork_copies_failed_{false};  ///< To be logged when no mutex is held.
   Unfinished unfinished_;

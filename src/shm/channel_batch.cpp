@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Many small messages under one lock hold and one wake.
+#include <algorithm>
+#include <array>
+#include <cstring>
+
 #include "shm/channel.hpp"
 #include "shm/channel_request.hpp"
-#include "shm/red_zone.hpp"
 
 namespace ipc0cp::shm {
-namespace {
-
-// Others wait for the lock meanwhile: about 10 us of copying at most.
-constexpr std::size_t kMostInOneHold = 64;
-
-}  // namespace
 
 /// Pushes in order. What is too large for a lock hold, or finds no room, goes the way of `push`.
 ErrorCode Channel::push_many(std::span<const RawMessage> messages, Deadline& deadline,
@@ -46,44 +43,95 @@ ErrorCode Channel::push_many(std::span<const RawMessage> messages, Deadline& dea
   return ErrorCode::ok;
 }
 
-/// Waits for the first message like `pop`, then takes what else is queued and small.
+/// Waits for the first message like `pop`, then takes what else is queued.
 ErrorCode Channel::pop_many(std::size_t most, Deadline& deadline,
                             std::vector<Message>& messages) noexcept {
-  const std::size_t before = messages.size();
+  const std::size_t begin = messages.size();
   Message first;
   const ErrorCode result = pop(deadline, first);
   if (result != ErrorCode::ok) return result;
   messages.push_back(std::move(first));
-  while (messages.size() - before < most && !redelivers()) {
-    Deadline now(0);
-    if (enter(now) != ErrorCode::ok) return ErrorCode::ok;
-    const std::size_t start = messages.size();
-    while (messages.size() - before < most && messages.size() - start < kMostInOneHold) {
-      Message message;
-      if (!next_is_small_and_sound() || attempt_pop(message) != ErrorCode::ok) break;
-      message.metadata_ = message.metadata_.empty() ? kBytesMetadata : message.metadata_;
-      messages.push_back(std::move(message));
-    }
-    const bool full_hold = messages.size() - start == kMostInOneHold;
-    if (ring_->leave() != ErrorCode::ok) return ErrorCode::ok;
-    wake_next_consumer();
-    if (messages.size() > start) signal_space(static_cast<std::uint32_t>(messages.size() - start));
-    if (!full_hold) break;
+  while (messages.size() - begin < most) {
+    const std::size_t count = messages.size();
+    const std::size_t places = std::min(kMostInOneHold, begin + most - count);
+    messages.resize(count + places);  // Within its capacity, so nothing is allocated.
+    const std::size_t taken = take_queued(std::span(messages).subspan(count));
+    messages.resize(count + taken);
+    if (taken < places) break;
   }
   return ErrorCode::ok;
 }
 
-/// Under the lock: whether the head can be taken inside this hold. A damaged message is left to the
-/// next pop, which reports it.
-bool Channel::next_is_small_and_sound() const noexcept {
+std::size_t Channel::take_queued(std::span<Message> messages, const Likeness* likeness) noexcept {
+  messages = messages.first(std::min(messages.size(), kMostInOneHold));
+  warm_up(messages.size());
+  Deadline now(0);
+  if (messages.empty() || enter(now) != ErrorCode::ok) return 0;
+  std::size_t taken = 0;
+  std::uint32_t freed = 0;
+  while (taken < messages.size() && next_can_be_taken(likeness) &&
+         attempt_pop(messages[taken]) == ErrorCode::ok) {
+    if (messages[taken].descriptor_plus_1_ == 0) freed += 1;
+    taken += 1;
+  }
+  static_cast<void>(ring_->leave());  // What was taken is ours, whatever has become of the lock.
+  wake_next_consumer();
+  if (freed > 0) signal_space(freed);
+  std::size_t whole = 0;
+  for (Message& message : messages.first(taken)) {
+    // Without memory a message goes back to its place, and those behind it overtake it.
+    if (complete_borrow(message) != ErrorCode::ok) continue;
+    if (&messages[whole] != &message) messages[whole] = std::move(message);
+    whole += 1;
+  }
+  return whole;
+}
+
+std::size_t Channel::take_rows(const Likeness& likeness, std::span<std::byte> rows,
+                               std::size_t most) noexcept {
+  const std::size_t row_bytes = likeness.payload_bytes;
+  std::size_t count = 0;
+  while (count < most) {
+    std::array<Message, kMostInOneHold> messages;
+    const std::size_t places = std::min(kMostInOneHold, most - count);
+    const std::size_t taken = take_queued(std::span(messages).first(places), &likeness);
+    for (const Message& message : std::span(messages).first(taken)) {
+      if (row_bytes > 0) {
+        std::memcpy(rows.data() + count * row_bytes, message.payload().data(), row_bytes);
+      }
+      count += 1;
+    }
+    if (taken < places) break;
+  }
+  return count;
+}
+
+void Channel::warm_up(std::size_t most) const noexcept {
+  std::uint32_t index = ring_->queue.head();
+  for (std::size_t count = 0; count < most && index < geometry().descriptor_count; ++count) {
+    const Descriptor& descriptor = ring_->segment->descriptor(index);
+    __builtin_prefetch(&descriptor, 1);
+    const std::uint32_t next = descriptor.link_next;
+    const std::byte* block = ring_->segment->arena() + descriptor.offset;
+    __builtin_prefetch(block);
+    __builtin_prefetch(block + 64);
+    __builtin_prefetch(block + 128);
+    index = next;
+  }
+}
+
+/// Under the lock: whether the head is sound and like what is asked for. A damaged message is left
+/// to the next pop, which reports it.
+bool Channel::next_can_be_taken(const Likeness* likeness) const noexcept {
   const std::uint32_t head = ring_->queue.head();
   if (head == kNone) return false;
   const BlockFields fields = ring_->segment->read_fields(head);
   if (!ring_->segment->plausible(head, fields, true)) return false;
-  if (fields.payload_bytes + fields.metadata_bytes > kInlineBytes) return false;
-  const StateWord word = ring_->segment->descriptor(head).state.load(std::memory_order_acquire);
-  return red_zone::intact(ring_->segment->arena() + fields.offset, fields.plan(), head,
-                          generation_of(word));
+  if (likeness != nullptr && (fields.payload_bytes != likeness->payload_bytes ||
+                              metadata_in_ring(fields) != stored_form(likeness->metadata))) {
+    return false;
+  }
+  return is_intact(head, fields);
 }
 
 }  // namespace ipc0cp::shm

@@ -29,24 +29,40 @@ ErrorCode Channel::pop(Deadline& deadline, Message& message) noexcept {
   return complete_borrow(message);
 }
 
-ErrorCode Channel::attempt_pop_alone(Message& message, Deadline& deadline) noexcept {
+/// What is there, without taking it. It begins a pop: what this thread had is finished.
+ErrorCode Channel::peek(Deadline& deadline, MessageHead& head) noexcept {
+  in_passing(0);
+  if (redelivers()) finish_popped(false);
+  ErrorCode result = attempt_pop_alone(head, deadline);
+  if (result == ErrorCode::timeout && deadline.never_waits()) return ErrorCode::buffer_empty;
+  if (result == ErrorCode::buffer_empty) result = pop_slowly(head, deadline);
+  if (result == ErrorCode::corrupt_payload) ring_->space_event.wake_all();
+  return result;
+}
+
+template <class Target>
+ErrorCode Channel::attempt_pop_alone(Target& target, Deadline& deadline) noexcept {
   const ErrorCode entered = enter(deadline);
   if (entered != ErrorCode::ok) return entered;
-  const ErrorCode result = attempt_pop(message);
+  const ErrorCode result = attempt_pop(target);
   const ErrorCode left = ring_->leave();
   wake_next_consumer();
   return left == ErrorCode::ok ? result : left;
 }
+template ErrorCode Channel::attempt_pop_alone(Message& target, Deadline& deadline) noexcept;
+template ErrorCode Channel::attempt_pop_alone(MessageHead& target, Deadline& deadline) noexcept;
+
+/// Under the lock, with an empty queue.
+bool Channel::stream_has_ended() const noexcept {
+  const Header& header = ring_->header();
+  return joined_of(header.joined_left.load(std::memory_order_relaxed)) >=
+             options_.expected_producers &&
+         header.producers == 0 && !(redelivers() && others_hold_messages());
+}
 
 ErrorCode Channel::attempt_pop(Message& message) noexcept {
-  Header& header = ring_->header();
   const std::uint32_t index = ring_->queue.head();
-  if (index == kNone) {
-    const bool ended = joined_of(header.joined_left.load(std::memory_order_relaxed)) >=
-                           options_.expected_producers &&
-                       header.producers == 0 && !(redelivers() && others_hold_messages());
-    return ended ? ErrorCode::end_of_stream : ErrorCode::buffer_empty;
-  }
+  if (index == kNone) return answer_without_message();
   const BlockFields fields = ring_->segment->read_fields(index);
   const StateWord word = ring_->segment->descriptor(index).state.load(std::memory_order_acquire);
   if (state_of(word) != State::kReady || !ring_->segment->plausible(index, fields, true)) {
@@ -63,11 +79,50 @@ ErrorCode Channel::attempt_pop(Message& message) noexcept {
   return result;
 }
 
+ErrorCode Channel::attempt_pop(MessageHead& head) noexcept {
+  const std::uint32_t index = ring_->queue.head();
+  if (index == kNone) return answer_without_message();
+  const BlockFields fields = ring_->segment->read_fields(index);
+  if (!ring_->segment->plausible(index, fields, true)) return drop_impossible_head();
+  if (!is_intact(index, fields)) {
+    drop_head(*ring_->segment, ring_->allocator, ring_->queue, ring_->recovery);
+    return ErrorCode::corrupt_payload;
+  }
+  head.payload_bytes = fields.payload_bytes;
+  head.queued = ring_->queue.size();
+  try {
+    const auto metadata_bytes = std::min(fields.metadata_bytes, MessageHead::kMostMetadataBytes);
+    const std::string_view metadata = metadata_in_ring(fields).substr(0, metadata_bytes);
+    head.metadata_json = metadata.empty() ? kBytesMetadata : metadata;
+  } catch (const std::bad_alloc&) {
+    return ErrorCode::out_of_memory;
+  }
+  return ErrorCode::ok;
+}
+
+/// Under the lock, with nothing queued: may there be more, or is this the end of the stream?
+ErrorCode Channel::answer_without_message() const noexcept {
+  return stream_has_ended() ? ErrorCode::end_of_stream : ErrorCode::buffer_empty;
+}
+
+bool Channel::is_intact(std::uint32_t index, const BlockFields& fields) const noexcept {
+  const StateWord word = ring_->segment->descriptor(index).state.load(std::memory_order_acquire);
+  return red_zone::intact(ring_->segment->arena() + fields.offset, fields.plan(), index,
+                          generation_of(word));
+}
+
+std::string_view Channel::metadata_in_ring(const BlockFields& fields) const noexcept {
+  const std::byte* block = ring_->segment->arena() + fields.offset;
+  return {reinterpret_cast<const char*>(block + fields.plan().metadata_offset()),
+          static_cast<std::size_t>(fields.metadata_bytes)};
+}
+
 ErrorCode Channel::take_small(Message& message, std::uint32_t index,
                               const BlockFields& fields) noexcept {
-  std::byte* buffer = buffer_pool::acquire(buffer_pool::kSmallBytes);
-  if (buffer == nullptr) return ErrorCode::out_of_memory;
   const BlockPlan plan = fields.plan();
+  const std::size_t metadata_begin = (plan.payload_bytes + 63) / 64 * 64;
+  std::byte* buffer = buffer_pool::acquire(metadata_begin + fields.metadata_bytes);
+  if (buffer == nullptr) return ErrorCode::out_of_memory;
   const std::byte* block = ring_->segment->arena() + fields.offset;
   const StateWord word = ring_->segment->descriptor(index).state.load(std::memory_order_relaxed);
   if (!red_zone::intact(block, plan, index, generation_of(word))) {
@@ -76,7 +131,6 @@ ErrorCode Channel::take_small(Message& message, std::uint32_t index,
     return ErrorCode::corrupt_payload;
   }
   std::memcpy(buffer, block, plan.payload_bytes);
-  const std::size_t metadata_begin = (plan.payload_bytes + 63) / 64 * 64;
   if (fields.metadata_bytes > 0) {
     std::memcpy(buffer + metadata_begin, block + plan.metadata_offset(), fields.metadata_bytes);
   }
@@ -119,9 +173,7 @@ void Channel::borrow(Message& message, std::uint32_t index, const BlockFields& f
   message.descriptor_plus_1_ = index + 1;
   message.payload_ = {ring_->segment->arena() + fields.offset,
                       static_cast<std::size_t>(fields.payload_bytes)};
-  message.metadata_ = {reinterpret_cast<const char*>(ring_->segment->arena() + fields.offset +
-                                                     fields.plan().metadata_offset()),
-                       static_cast<std::size_t>(fields.metadata_bytes)};
+  message.metadata_ = metadata_in_ring(fields);
 }
 
 /// What needs no lock: check, private copies, and the release of what was copied.

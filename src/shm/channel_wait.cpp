@@ -22,11 +22,6 @@ constexpr std::int64_t kClaimExpiresNs = 200 * kMillisecond;
 constexpr std::int64_t kSoftCapWaitNs = kMillisecond;
 constexpr int kPollsPerClock = 32;
 
-/// A wake costs an idle machine about 50 us, so a handle that nobody talks to looks less often.
-std::int64_t idle_slice(std::int64_t waited_ns) noexcept {
-  return waited_ns > kIdleWaitNs ? kLongIdleSliceNs : kIdleSliceNs;
-}
-
 /// Polls `condition` with pauses until it holds or the time is over.
 template <class Condition>
 bool spin(std::int64_t budget_ns, Condition condition) noexcept {
@@ -44,6 +39,11 @@ bool spin(std::int64_t budget_ns, Condition condition) noexcept {
 }
 
 }  // namespace
+
+/// A wake costs an idle machine about 50 us, so a handle that nobody talks to looks less often.
+std::int64_t Channel::idle_slice(std::int64_t waited_ns) noexcept {
+  return waited_ns > kIdleWaitNs ? kLongIdleSliceNs : kIdleSliceNs;
+}
 
 ErrorCode Channel::check_while_waiting(std::int64_t now_ns) noexcept {
   if (forked()) return ErrorCode::forked_handle;
@@ -119,7 +119,10 @@ ErrorCode Channel::push_slowly(Request& request, Deadline& deadline,
       log_long_wait(nobody_reads ? Wait::kConsumer : Wait::kRoom);
     }
   }
-  slot.want_bytes.store(0, std::memory_order_relaxed);
+  // The want of those that a watcher waits for outlasts the attempts they make.
+  if (!watched_.load(std::memory_order_relaxed)) {
+    slot.want_bytes.store(0, std::memory_order_relaxed);
+  }
   slot.blocked_since_ns.store(0, std::memory_order_relaxed);
   // Whoever leaves may have taken a wake, or held a claim, that others wait for.
   ring_->space_event.wake_all();
@@ -257,12 +260,13 @@ bool Channel::spin_for_data() noexcept {
   return spin(spin_.nanoseconds(participants), data);
 }
 
-ErrorCode Channel::pop_slowly(Message& message, Deadline& deadline) noexcept {
+template <class Target>
+ErrorCode Channel::pop_slowly(Target& target, Deadline& deadline) noexcept {
   if (deadline.never_waits()) {
     // A poller must notice a death as well: the end of the stream may depend on it.
     const ErrorCode state = ring_->sweep(platform::now_ns(), kSweepIntervalNs);
     if (state != ErrorCode::ok) return state;
-    const ErrorCode result = attempt_pop_alone(message, deadline);
+    const ErrorCode result = attempt_pop_alone(target, deadline);
     return result == ErrorCode::timeout ? ErrorCode::buffer_empty : result;
   }
   Slot& slot = ring_->participants.own_slot();
@@ -277,7 +281,7 @@ ErrorCode Channel::pop_slowly(Message& message, Deadline& deadline) noexcept {
     } else {
       announced = ring_->data_event.announce();
     }
-    result = attempt_pop_alone(message, deadline);
+    result = attempt_pop_alone(target, deadline);
     if (result != ErrorCode::buffer_empty) break;
     const std::int64_t now_ns = platform::now_ns();
     if (start_ns == 0) {
@@ -307,5 +311,7 @@ ErrorCode Channel::pop_slowly(Message& message, Deadline& deadline) noexcept {
   if (result != ErrorCode::ok) ring_->data_event.wake_one();
   return result;
 }
+template ErrorCode Channel::pop_slowly(Message& target, Deadline& deadline) noexcept;
+template ErrorCode Channel::pop_slowly(MessageHead& target, Deadline& deadline) noexcept;
 
 }  // namespace ipc0cp::shm

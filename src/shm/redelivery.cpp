@@ -3,6 +3,8 @@
 //
 // On such a ring every message stays BORROWED until it is finished, so that recover() finds it. A
 // finished message that is still viewed is KEPT: its owner's death frees it.
+#include <array>
+#include <span>
 #include <string>
 
 #include "log_internal.hpp"
@@ -14,6 +16,7 @@ namespace {
 
 // A destructor may be waiting.
 constexpr std::int64_t kRequeueWaitNs = 50 * platform::kMillisecond;
+constexpr std::size_t kVerdictsAtOnce = 64;
 
 }  // namespace
 
@@ -26,11 +29,13 @@ void Channel::finish(Message& message) noexcept {
 
 void Channel::finish_popped(bool of_any_thread) noexcept {
   if (forked() || !redelivers()) return;
-  const auto keep_block = [this](std::uint32_t index, StateWord word) { return keep(index, word); };
-  while (true) {
-    const Unfinished::Verdict verdict = unfinished_.finish_next(of_any_thread, keep_block);
-    if (verdict.fate == Unfinished::Fate::stays) return;
-    settle(verdict);
+  std::array<Unfinished::Verdict, kVerdictsAtOnce> verdicts;
+  std::size_t returned = verdicts.size();
+  while (returned == verdicts.size()) {
+    returned = unfinished_.finish_popped(
+        of_any_thread, verdicts,
+        [this](std::uint32_t index, StateWord word) { return keep(index, word); });
+    for (const Unfinished::Verdict& verdict : std::span(verdicts).first(returned)) settle(verdict);
   }
 }
 

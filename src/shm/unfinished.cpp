@@ -15,29 +15,37 @@ bool Unfinished::add(std::uint32_t descriptor, StateWord word, bool viewed) noex
   }
 }
 
+std::size_t Unfinished::find(std::uint32_t descriptor, StateWord borrowed_word) noexcept {
+  const std::size_t count = entries_.size();
+  std::size_t index = found_last_ + 1;
+  for (std::size_t step = 0; step < count; ++step, ++index) {
+    if (index >= count) index = 0;
+    const Entry& entry = entries_[index];
+    if (entry.descriptor == descriptor && entry.borrowed_word == borrowed_word) {
+      return found_last_ = index;
+    }
+  }
+  return count;
+}
+
 Unfinished::Verdict Unfinished::let_go(std::uint32_t descriptor, StateWord borrowed_word) noexcept {
   const std::lock_guard guard(mutex_);
-  for (std::size_t index = 0; index < entries_.size(); ++index) {
-    Entry& entry = entries_[index];
-    if (!matches(entry, descriptor, borrowed_word)) continue;
-    entry.held = false;
-    if (entry.finished) return remove(index, Fate::returned);
-    if (entry.requeue) return remove(index, Fate::requeued);
-    return {};
-  }
+  const std::size_t index = find(descriptor, borrowed_word);
+  if (index == entries_.size()) return {};
+  Entry& entry = entries_[index];
+  entry.held = false;
+  if (entry.finished) return remove(index, Fate::returned);
+  if (entry.requeue) return remove(index, Fate::requeued);
   return {};
 }
 
 Unfinished::Verdict Unfinished::requeue(std::uint32_t descriptor,
                                         StateWord borrowed_word) noexcept {
   const std::lock_guard guard(mutex_);
-  for (std::size_t index = 0; index < entries_.size(); ++index) {
-    Entry& entry = entries_[index];
-    if (!matches(entry, descriptor, borrowed_word) || entry.finished) continue;
-    if (!entry.held) return remove(index, Fate::requeued);
-    entry.requeue = true;
-    return {};
-  }
+  const std::size_t index = find(descriptor, borrowed_word);
+  if (index == entries_.size() || entries_[index].finished) return {};
+  if (!entries_[index].held) return remove(index, Fate::requeued);
+  entries_[index].requeue = true;
   return {};
 }
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <mutex>
+#include <span>
 #include <thread>
 #include <vector>
 
@@ -37,23 +38,31 @@ class Unfinished {
   template <class Keep>
   Verdict finish(std::uint32_t descriptor, StateWord borrowed_word, Keep keep) noexcept {
     const std::lock_guard guard(mutex_);
-    for (std::size_t index = 0; index < entries_.size(); ++index) {
-      if (matches(entries_[index], descriptor, borrowed_word)) return settle(index, keep);
-    }
+    const std::size_t index = find(descriptor, borrowed_word);
+    if (index == entries_.size() || entries_[index].finished) return {};
+    if (!entries_[index].held) return remove(index, Fate::returned);
+    mark_finished(entries_[index], keep);
     return {};
   }
-  /// Finishes the oldest unfinished message of this thread (or of any); call until `stays`.
+  /// Finishes the unfinished messages of this thread (or of any), oldest first. Those whose blocks
+  /// must be returned are put into `verdicts`; call again if it came back full.
   template <class Keep>
-  Verdict finish_next(bool of_any_thread, Keep keep) noexcept {
+  std::size_t finish_popped(bool of_any_thread, std::span<Verdict> verdicts, Keep keep) noexcept {
     const std::lock_guard guard(mutex_);
-    for (std::size_t index = 0; index < entries_.size(); ++index) {
-      const Entry& entry = entries_[index];
-      if (entry.finished || entry.requeue) continue;
-      if (!of_any_thread && entry.thread != std::this_thread::get_id()) continue;
-      const Verdict verdict = settle(index, keep);
-      if (verdict.fate != Fate::stays) return verdict;
+    std::size_t returned = 0;
+    std::size_t kept = 0;
+    for (Entry& entry : entries_) {
+      const bool concerned = !entry.finished && !entry.requeue &&
+                             (of_any_thread || entry.thread == std::this_thread::get_id());
+      if (concerned && !entry.held && returned < verdicts.size()) {
+        verdicts[returned++] = {Fate::returned, entry.descriptor, entry.word};
+        continue;
+      }
+      if (concerned && entry.held) mark_finished(entry, keep);
+      entries_[kept++] = entry;
     }
-    return {};
+    entries_.resize(kept);
+    return returned;
   }
   /// Marks a message to go back; requeued at once if nothing views it.
   Verdict requeue(std::uint32_t descriptor, StateWord borrowed_word) noexcept;
@@ -71,22 +80,19 @@ class Unfinished {
     bool requeue;
   };
 
-  static bool matches(const Entry& entry, std::uint32_t descriptor, StateWord word) noexcept {
-    return entry.descriptor == descriptor && entry.borrowed_word == word;
-  }
   template <class Keep>
-  Verdict settle(std::size_t index, Keep keep) noexcept {
-    Entry& entry = entries_[index];
-    if (entry.finished) return {};
-    if (!entry.held) return remove(index, Fate::returned);
+  static void mark_finished(Entry& entry, Keep keep) noexcept {
     entry.word = keep(entry.descriptor, entry.word);
     entry.finished = true;
-    return {};
   }
+  /// The place of an entry, or the number of entries. A batch is given back in the order in which
+  /// it came, so the search begins behind what was found last.
+  std::size_t find(std::uint32_t descriptor, StateWord borrowed_word) noexcept;
   Verdict remove(std::size_t index, Fate fate) noexcept;
 
   std::mutex mutex_;
   std::vector<Entry> entries_;
+  std::size_t found_last_ = 0;
 };
 
 }  // namespace ipc0cp::shm

@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // Objects through a ring: views, copies, damage, deserializers that throw.
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <fstream>
 #include <memory>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 
 #include "ipc0cp/ring_buffer.hpp"
 #include "object_helpers.hpp"
+#include "objects/point_cloud.hpp"
 
 namespace ipc0cp {
 namespace {
@@ -17,8 +22,14 @@ using std::chrono::seconds;
 
 class ObjectsInRing : public testing::Test {
  protected:
-  std::string name = "objects-test-" + std::to_string(getpid()) + "-" +
-                     testing::UnitTest::GetInstance()->current_test_info()->name();
+  /// The name of the test, in which a parameter stands behind a slash.
+  static std::string test_name() {
+    std::string text = testing::UnitTest::GetInstance()->current_test_info()->name();
+    std::replace(text.begin(), text.end(), '/', '-');
+    return text;
+  }
+
+  std::string name = "objects-test-" + std::to_string(getpid()) + "-" + test_name();
   std::unique_ptr<SharedRingBufferConsumer> consumer =
       std::make_unique<SharedRingBufferConsumer>(name, 1 << 20);
   std::unique_ptr<SharedRingBufferProducer> producer =
@@ -119,6 +130,139 @@ TEST_F(ObjectsInRing, AListOfArraysIsOneBlock) {
   const auto* first = popped.as<NumpyArray>(0).bytes().data();
   EXPECT_EQ(popped.as<NumpyArray>(2).bytes().data() - first, 80'000);
   EXPECT_EQ(reinterpret_cast<std::uintptr_t>(first) % 64, 0U);
+}
+
+TEST_F(ObjectsInRing, TenThousandItemsAnd64Levels) {
+  ListData many;
+  for (int index = 0; index < 10'000; ++index) many.add(index);
+  ListData deepest = ListData::of(BytesData("x"));
+  for (int level = 1; level < 64; ++level) deepest = ListData::of(std::move(deepest));
+  ASSERT_TRUE(producer->push(many, seconds(5)));
+  ASSERT_TRUE(producer->push(deepest, seconds(5)));
+  const auto list = consumer->pop(seconds(5));
+  ASSERT_EQ(list->as<ListData>().size(), 10'000U);
+  EXPECT_EQ(list->as<ListData>().value<int>(9'999), 9'999);
+  const auto nested = consumer->pop(seconds(5));
+  EXPECT_EQ(nested->as<ListData>().levels(), 64U);
+}
+
+class MalformedInRing : public ObjectsInRing, public testing::WithParamInterface<const char*> {};
+
+TEST_P(MalformedInRing, TheMessagesBeforeAndBehindArrive) {
+  int number = 0;
+  for (const nlohmann::json& vector : ipc0cp_test::load_vectors(IPC0CP_TESTS_DIR, GetParam())) {
+    SCOPED_TRACE(vector["name"].get<std::string>());
+    const Payload payload = payload_of(vector);
+    ASSERT_TRUE(producer->push(JsonData::of(++number), seconds(5)));
+    ASSERT_TRUE(producer->push_raw(ipc0cp_test::metadata_of(vector), payload.bytes, seconds(5)));
+    ASSERT_TRUE(producer->push(ListData::of(++number), seconds(5)));
+    EXPECT_EQ(consumer->pop(seconds(5))->as<JsonData>().value<int>(), number - 1);
+    EXPECT_EQ(to_string(code_of([&] { consumer->pop(seconds(5)); })),
+              vector["error"].get<std::string>());
+    EXPECT_EQ(consumer->pop(seconds(5))->as<ListData>().value<int>(0), number);
+  }
+  const RingStats stats = consumer->stats();
+  EXPECT_EQ(stats.dropped, static_cast<std::uint64_t>(number / 2));
+  EXPECT_EQ(stats.used_bytes, 0U);
+}
+
+INSTANTIATE_TEST_SUITE_P(Groups, MalformedInRing,
+                         testing::Values("malformed", "malformed_containers", "malformed_images"));
+
+/// An object of a user that fails where it is told to.
+class Failing final : public SerializableObject {
+ public:
+  Failing(bool in_metadata, std::size_t bytes) : in_metadata_(in_metadata), bytes_(bytes) {}
+  [[nodiscard]] std::string_view type_name() const noexcept override { return "failing"; }
+  [[nodiscard]] std::string_view metadata_json() const override {
+    if (in_metadata_) throw std::domain_error("no metadata");
+    return R"({"type":"failing"})";
+  }
+  [[nodiscard]] std::size_t payload_bytes() const noexcept override { return bytes_; }
+  void write_payload(std::span<std::byte> /*target*/) const override { throw 7; }
+
+ private:
+  bool in_metadata_;
+  std::size_t bytes_;
+};
+
+TEST_F(ObjectsInRing, WhatCannotBeEncodedQueuesNothing) {
+  ASSERT_TRUE(producer->push(TextData("before"), seconds(5)));
+  EXPECT_THROW(producer->push(Failing(true, 10), seconds(5)), std::domain_error);
+  EXPECT_THROW(producer->push(Failing(false, 10), seconds(5)), int);
+  EXPECT_THROW(producer->push(Failing(false, 100'000), seconds(5)), int);
+  EXPECT_THROW(producer->push(ListData::of(1, Failing(false, 100'000)), seconds(5)), int);
+  EXPECT_EQ(code_of([&] { producer->push(NumpyArray("|u1", {2 << 20}), seconds(5)); }),
+            ErrorCode::message_too_large);
+  ASSERT_TRUE(producer->push(TextData("behind"), seconds(5)));
+  EXPECT_EQ(consumer->pop(seconds(5))->as<TextData>().text(), "before");
+  EXPECT_EQ(consumer->pop(seconds(5))->as<TextData>().text(), "behind");
+  EXPECT_EQ(consumer->stats().used_bytes, 0U);
+}
+
+TEST_F(ObjectsInRing, DeserializersMayThrowAnything) {
+  auto& registry = TypeRegistry::instance();
+  registry.register_type("objects_ring_test", [](const auto&, const auto&) {
+    throw 7;
+    return std::make_unique<BytesData>();
+  });
+  const BytesData payload(std::vector<std::uint8_t>(50'000));
+  for (const char* where : {"alone", "in a list"}) {
+    SCOPED_TRACE(where);
+    const BytesData custom(payload.payload(), R"({"type":"objects_ring_test"})");
+    const bool alone = where == std::string_view("alone");
+    ASSERT_TRUE(alone ? producer->push(custom, seconds(5))
+                      : producer->push(ListData::of(1, custom), seconds(5)));
+    ASSERT_TRUE(producer->push(TextData("next"), seconds(5)));
+    EXPECT_THROW(consumer->pop(seconds(5)), int);
+    EXPECT_EQ(consumer->pop(seconds(5))->as<TextData>().text(), "next");
+  }
+  EXPECT_EQ(consumer->stats().popped, 4U);
+  EXPECT_EQ(consumer->stats().dropped, 0U);
+  EXPECT_EQ(consumer->stats().used_bytes, 0U);
+  registry.unregister_type("objects_ring_test");
+}
+
+/// Whether an address of this process belongs to the file of that inode.
+bool is_mapping_of(ino_t inode, const void* address) {
+  std::ifstream maps("/proc/self/maps");
+  for (std::string line; std::getline(maps, line);) {
+    std::uintptr_t low = 0;
+    std::uintptr_t high = 0;
+    char dash = 0;
+    std::string permissions;
+    std::string offset;
+    std::string device;
+    std::uint64_t number = 0;
+    std::istringstream(line) >> std::hex >> low >> dash >> high >> permissions >> offset >>
+        device >> std::dec >> number;
+    const auto place = reinterpret_cast<std::uintptr_t>(address);
+    if (number == inode && low <= place && place < high) return true;
+  }
+  return false;
+}
+
+TEST_F(ObjectsInRing, ATypeOfAUserLiesInTheRing) {
+  using ipc0cp_test::PointCloud;
+  ipc0cp_test::register_point_cloud();
+  const PointCloud source("map", 1.5, std::vector<ipc0cp_test::Point>(5'000, {1, 2, 3}));
+  struct stat status {};
+  ASSERT_EQ(stat(("/dev/shm/ipc0cp." + name).c_str(), &status), 0);
+  ASSERT_TRUE(producer->push(source, seconds(5)));
+  ASSERT_TRUE(producer->push(MapData::of("cloud", source), seconds(5)));
+  auto alone = consumer->pop(seconds(5));
+  auto in_map = consumer->pop(seconds(5));
+  EXPECT_GT(consumer->stats().used_bytes, 2 * source.payload_bytes()) << "the blocks are kept";
+  producer.reset();
+  consumer.reset();
+  const PointCloud& first = alone->as<PointCloud>();
+  for (const PointCloud* cloud : {&first, &in_map->as<MapData>().as<PointCloud>("cloud")}) {
+    EXPECT_TRUE(is_mapping_of(status.st_ino, cloud->points().data()));
+    EXPECT_TRUE(is_mapping_of(status.st_ino, &cloud->points().back()));
+    EXPECT_EQ(cloud->points().back()[2], 3.0F);
+    EXPECT_EQ(cloud->stamp(), 1.5);
+  }
+  EXPECT_FALSE(is_mapping_of(status.st_ino, source.points().data()));
 }
 
 }  // namespace

@@ -104,13 +104,12 @@ def vectors(group: str) -> list[dict]:
     return [vector for vector in all_vectors if "python" in vector]
 
 
-def as_pushed(vector: dict) -> object:
-    """The value; a PNG or JPEG file as it is, which another writer would make differently."""
-    metadata, payload = message_of(vector)
-    encoding = json.loads(metadata).get("encoding", "raw")
-    if encoding != "raw":
-        return ipc0cp.BytesData(payload, json.loads(metadata))
-    return value_of(vector)
+def push_vector(producer, vector) -> bool:
+    # How a file is compressed is the choice of its writer, so those go as they are.
+    if any(f'"encoding":"{name}"' in vector["metadata"] for name in ("png", "jpeg")):
+        payload = bytes.fromhex(vector["payload_hex"])
+        return producer.push_raw(vector["metadata"], payload, timeout=SECONDS)
+    return producer.push(value_of(vector), timeout=SECONDS)
 
 
 def test_cpp_reads_what_python_writes_for_the_golden_vectors(tmp_path, ring_name):
@@ -120,7 +119,7 @@ def test_cpp_reads_what_python_writes_for_the_golden_vectors(tmp_path, ring_name
         names = []
         for group in GOOD:
             for vector in vectors(group):
-                assert producer.push(as_pushed(vector), timeout=SECONDS)
+                assert push_vector(producer, vector)
                 names.append(f"{group}/{vector['name']}")
     finish(worker)
     found = read_report(report)

@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SharedRingBufferProducer: the writing end of a ring."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Literal
+
+from ipc0cp import _core, arguments, codec, errors
+from ipc0cp.at_exit import close_with_process
+from ipc0cp.encoding import Encoded, Metadata, is_numpy_array, view_of
+from ipc0cp.handle import Handle
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike, NDArray
+    from typing_extensions import Buffer
+
+    from ipc0cp.aio import Pushing
+    from ipc0cp.loan import Loan
+    from ipc0cp.rows import ItemMetadata
+
+
+class SharedRingBufferProducer(Handle):
+    """The writing end of a ring in shared memory. Thread-safe; picklable (attaches anew).
+
+    Args:
+        shm_name: 1..200 characters of ``[A-Za-z0-9._-]``; a leading ``/`` is dropped.
+        total_data_bytes: capacity in bytes, 1 KiB .. 2**47; metadata and payload of one message
+            may be as large as that. Must be the same for all handles of the ring.
+        blocking: False: calls never wait, time-outs are ignored.
+        consumer_wait_timeout: seconds a push waits for a first consumer before NoConsumers.
+        redeliver: messages of a consumer that died are delivered again (fixed at creation).
+        max_messages: most messages alive at once; None: total_data_bytes / 1024, within 64..8192.
+        reserve: reserve the memory of the whole ring now instead of on first use.
+        mode: permission bits of a ring made by this call; the umask is not applied.
+        stale: "discard" or "resume" what dead producers have left in the ring.
+        trusted_owners: user ids whose rings are accepted besides our own.
+
+    Raises:
+        InvalidArgument, SizeMismatch, OptionMismatch, NoSpace, VersionMismatch, NotARing,
+        PermissionDenied, TooManyParticipants: see the table in the README.
+        TypeError: for an argument of another type.
+    """
+
+    __slots__ = ("_items", "_push", "_pushing")
+
+    _handle: _core.ProducerHandle
+    _encode: Callable[[Any], Encoded] = staticmethod(codec.encode)
+
+    def __init__(
+        self,
+        shm_name: str,
+        total_data_bytes: int = 256 << 20,
+        blocking: bool = True,
+        *,
+        consumer_wait_timeout: float = 60.0,
+        redeliver: bool = False,
+        max_messages: int | None = None,
+        reserve: bool = False,
+        mode: int = 0o600,
+        stale: Literal["discard", "resume"] = "discard",
+        trusted_owners: Iterable[int] = (),
+    ) -> None:
+        self._name = arguments.ring_name(shm_name)
+        self._options = {
+            "total_data_bytes": arguments.total_data_bytes(total_data_bytes),
+            "blocking": arguments.flag("blocking", blocking),
+            "consumer_wait_timeout": consumer_wait_timeout,
+            "redeliver": arguments.flag("redeliver", redeliver),
+            "max_messages": arguments.max_messages(max_messages),
+            "reserve": arguments.flag("reserve", reserve),
+            "mode": arguments.mode(mode),
+            "stale": arguments.text("stale", stale),
+            "trusted_owners": arguments.trusted_owners(trusted_owners),
+        }
+        close_with_process()
+        options = {**self._options, "max_messages": self._options["max_messages"] or 0}
+        self._handle = _core.ProducerHandle(self._name, **options)
+        self._push = self._handle.push
+        self._pushing: Pushing | None = None
+        self._items: ItemMetadata | None = None
+
+    def push(self, obj: Any, timeout: float | None = None) -> bool:
+        """Copies `obj` into the ring.
+
+        Args:
+            obj: bytes, str, numbers, dicts, lists, NumPy arrays, Pillow images and what else is
+                registered; it comes out equal in value and type.
+            timeout: seconds to wait for room; None or inf: for ever, 0: not at all.
+
+        Returns:
+            False if there was no room in time (or at once with blocking=False); nothing is
+            queued then.
+
+        Raises:
+            UnsupportedType, MessageTooLarge: at once, nothing is queued.
+            NoConsumers, NoSpace, Closed, ForkedHandle, CorruptBuffer: see the table in the README.
+            InvalidArgument: for a negative or NaN timeout; TypeError if it is no number.
+        """
+        pushed = self._push(obj, timeout)
+        return self._push_encoded(obj, timeout) if pushed is None else pushed
+
+    def _push_encoded(self, obj: Any, timeout: float | None) -> bool:
+        encoded = self._encode(obj)
+        metadata = codec.metadata_text(encoded.metadata)
+        if encoded.write is not None:
+            return self._push_written(encoded, metadata, timeout)
+        pushed = self._handle.push_raw(metadata, encoded.payload, timeout)
+        if is_numpy_array(obj) and codec.is_plain_type(type(obj)):
+            self._remember(obj, metadata)
+        return pushed
+
+    def _remember(self, obj: Any, metadata: bytes) -> None:
+        """Lets the extension push further arrays of this dtype and shape by itself."""
+        # Structured dtypes can be changed in place, so they cannot be known by identity.
+        if obj.dtype.names is None:
+            is_fortran = not obj.flags.c_contiguous
+            self._handle.remember(metadata, obj.dtype, obj.shape, is_fortran, obj.nbytes)
+
+    def _push_written(self, encoded: Encoded, metadata: bytes, timeout: float | None) -> bool:
+        try:
+            block = self._handle.loan(encoded.payload_bytes, len(metadata), timeout)
+        except (errors.Timeout, errors.BufferFull):
+            return False
+        with view_of(block) as target:
+            encoded.write_to(target)
+        return block.publish(metadata, timeout)
+
+    def push_many(self, objects: Iterable[Any], timeout: float | None = None) -> int:
+        """Pushes many small messages, a group of them with one lock and one wake.
+
+        >>> producer.push_many([b"one", {"two": 2}, "three"])
+        3
+        >>> producer.push_many(np.zeros((1000, 8)))  # 1,000 messages, arrays of shape (8,)
+        1000
+
+        An array of shape (n, ...) goes out as its n items, as if each had been pushed, but without
+        making Python objects of them (if it is C-contiguous): arrays of shape (...), or NumPy
+        scalars if it has one dimension, records included. `pop_array` makes one array of them.
+
+        Args:
+            objects: anything that can be iterated over. A group is 256 objects or 1 MiB, whatever
+                comes first; what a slow iterator yields waits until its group is full or complete.
+            timeout: seconds to wait for room, over all objects; None or inf: for ever.
+
+        Returns:
+            How many were queued, counted from the first: fewer than there are if there was no room
+            in time (or at once with blocking=False). An iterator has been asked for the rest of
+            that group by then, so use a list or an array if you want to go on from there.
+
+        Raises:
+            UnsupportedType, MessageTooLarge: for an object that cannot be pushed; those before it
+                stay queued, and the exception's attribute ``pushed`` says how many they are.
+            UnsupportedType: for one str, bytes, dict or other buffer; use `push`.
+            Otherwise as `push`, or what the iterator raises.
+        """
+        if isinstance(objects, (str, bytes, bytearray, memoryview, dict)):
+            raise errors.UnsupportedType(
+                f"push_many takes a list, an array or another iterable of objects, not one"
+                f" {type(objects).__name__}; push() sends one object"
+            )
+        array: Any = objects if is_numpy_array(objects) else None
+        if array is not None and len(array) > 0 and array.flags.c_contiguous:
+            from ipc0cp import rows
+
+            self._items = self._items or rows.ItemMetadata()
+            if metadata := self._items.of(array):
+                items = rows.bytes_of(array)
+                return self._handle.push_rows(metadata, items, len(array), timeout)
+        return self._handle.push_many(objects, timeout, self._encode_for_batch)
+
+    def _encode_for_batch(self, obj: Any) -> tuple[bytes, Any]:
+        """Metadata and payload of an object that the extension does not know."""
+        encoded = self._encode(obj)
+        metadata = codec.metadata_text(encoded.metadata)
+        if encoded.write is None:
+            if is_numpy_array(obj) and codec.is_plain_type(type(obj)):
+                self._remember(obj, metadata)
+            return metadata, encoded.payload
+        payload = bytearray(encoded.payload_bytes)
+        with memoryview(payload) as target:
+            encoded.write_to(target)
+        return metadata, payload
+
+    async def push_async(self, obj: Any, timeout: float | None = None) -> bool:
+        """As `push`, without blocking the event loop, which only makes the copy.
+
+        Any number of coroutines may wait, also of several event loops; they are served in turn. A
+        cancelled one has pushed nothing.
+
+        Args:
+            obj: as for `push`.
+            timeout: as for `push`.
+
+        Raises:
+            What `push` raises.
+        """
+        if self._pushing is None:
+            from ipc0cp.aio import Pushing
+
+            self._pushing = Pushing(self._handle, self._options["consumer_wait_timeout"])
+        return await self._pushing.push(
+            lambda obj: self.push(obj, 0), obj, timeout, self._options["blocking"]
+        )
+
+    def push_raw(
+        self,
+        metadata: Metadata | str | bytes,
+        payload: Buffer | NDArray[Any],
+        timeout: float | None = None,
+    ) -> bool:
+        """Pushes a message of your own encoding: metadata and a C-contiguous buffer.
+
+        Args:
+            metadata: a JSON object with a ``"type"``, as a dict or as its text.
+            payload: any object with a C-contiguous buffer (bytes, memoryview, array).
+            timeout: as for `push`.
+
+        Raises:
+            InvalidArgument: if metadata is no JSON object with a type.
+            BufferError, TypeError: if payload is no C-contiguous buffer.
+            Otherwise as `push`.
+        """
+        text = codec.metadata_text(metadata)
+        codec.check_metadata(text)
+        return self._handle.push_raw(text, payload, timeout)
+
+    def loan(
+        self,
+        shape: int | Iterable[int],
+        dtype: DTypeLike = "uint8",
+        timeout: float | None = None,
+    ) -> Loan:
+        """Lends a block of the ring to be filled in place as an array, without any copy.
+
+        >>> with producer.loan((480, 640, 3), "uint8") as frame:
+        ...     frame[...] = 0
+
+        Args:
+            shape: of the array; one int or several.
+            dtype: anything np.dtype() takes and a message can carry.
+            timeout: seconds to wait for room.
+
+        Raises:
+            Timeout, BufferFull: no room in time / at once with blocking=False.
+            InvalidArgument, MessageTooLarge, UnsupportedType: for the shape or the dtype.
+            Otherwise as `push`.
+        """
+        from ipc0cp.loan import make_loan
+
+        return make_loan(self._handle, shape, dtype, timeout)

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+// From messages to objects, for rings and streams.
+#pragma once
+
+#include "ipc0cp/message.hpp"
+#include "ipc0cp/ring_buffer.hpp"
+
+namespace ipc0cp {
+
+/// @throws Error corrupt_payload; whatever a registered deserializer throws.
+RingBufferObject decode_message(Message message);
+
+}  // namespace ipc0cp
