@@ -101,3 +101,4 @@ def read_all(message, most=1000):
         tensor_of(message).ValuesAsNumpy()
     depth_of(message.Tree())
     message.NestedAsNumpy()
+

@@ -196,16 +196,8 @@ def test_damaged_ones_raise_ordinary_exceptions(messages, message_class, data):
     for _ in range(data.draw(st.integers(1, 4))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     # What a reader of this library may meet; anything else, a crash above all, fails the test.
-    meets = (
-        ipc0cp.CorruptPayload,
-        ipc0cp.UnsupportedType,
-        struct.error,
-        TypeError,
-        ValueError,
-        AttributeError,
-        RecursionError,
-        UnicodeDecodeError,
-    )
+    meets = (ipc0cp.CorruptPayload, ipc0cp.UnsupportedType, struct.error, TypeError, ValueError,
+             AttributeError, RecursionError, UnicodeDecodeError)
     try:
         found = decode(metadata, bytes(content)).root(message_class)
         messages.read_all(found)
