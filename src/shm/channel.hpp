@@ -229,6 +229,7 @@ class Channel {
 
   // channel_wait.cpp
   ErrorCode push_slowly(Request& request, Deadline& deadline, ErrorCode first_result) noexcept;
+  void end_wait_for_room() noexcept;
   ErrorCode attempt_push_while_waiting(Request& request, Deadline& deadline) noexcept;
   template <class Target>
   ErrorCode pop_slowly(Target& target, Deadline& deadline) noexcept;

@@ -119,6 +119,12 @@ ErrorCode Channel::push_slowly(Request& request, Deadline& deadline,
       log_long_wait(nobody_reads ? Wait::kConsumer : Wait::kRoom);
     }
   }
+  end_wait_for_room();
+  return result;
+}
+
+void Channel::end_wait_for_room() noexcept {
+  Slot& slot = ring_->participants.own_slot();
   // The want of those that a watcher waits for outlasts the attempts they make.
   if (!watched_.load(std::memory_order_relaxed)) {
     slot.want_bytes.store(0, std::memory_order_relaxed);
@@ -126,7 +132,6 @@ ErrorCode Channel::push_slowly(Request& request, Deadline& deadline,
   slot.blocked_since_ns.store(0, std::memory_order_relaxed);
   // Whoever leaves may have taken a wake, or held a claim, that others wait for.
   ring_->space_event.wake_all();
-  return result;
 }
 
 ErrorCode Channel::attempt_push_while_waiting(Request& request, Deadline& deadline) noexcept {
