@@ -34,7 +34,7 @@ class Feeder {
       std::size_t count = 0;
       for (const auto part : parts) {
         const std::size_t here = std::min({part.size(), bytes.size(), piece_ - count});
-        std::memcpy(part.data(), bytes.data(), here);
+        if (here > 0) std::memcpy(part.data(), bytes.data(), here);
         bytes.remove_prefix(here);
         count += here;
       }
