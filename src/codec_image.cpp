@@ -60,6 +60,9 @@ void set_sizes(detail::ImageLayout& layout, ErrorCode error) {
 void check_palette(const detail::ImageLayout& layout, ErrorCode error) {
   constexpr std::size_t kMostPaletteBytes = 1024;
   if (layout.palette_mode.empty()) return;
+  if (layout.mode != "P" && layout.mode != "PA") {
+    refuse(error, "mode " + shown(layout.mode) + " has no palette, only P and PA do");
+  }
   const bool is_rgb = layout.palette_mode == "RGB";
   if (!is_rgb && layout.palette_mode != "RGBA") {
     refuse(error, "the palette mode " + shown(layout.palette_mode) + " is not RGB or RGBA");

@@ -26,7 +26,7 @@ struct ImageLayout;
 struct ImageOptions {
   /// 4: RGB, YCbCr, LAB, HSV, LA, La, PA in cells of 4 bytes; 1: mode "1" as bytes; 0: packed.
   std::size_t pixel_bytes = 0;
-  std::string palette_mode = {};        ///< "RGB" or "RGBA"; empty: no palette.
+  std::string palette_mode = {};        ///< Of P and PA: "RGB" or "RGBA"; empty: no palette.
   std::vector<std::byte> palette = {};  ///< Entry by entry, at most 1,024 bytes.
   /// JSON as docs/object_format.md, section 7, has it: `7`, `[0,0,255]`, `{"table":"00ff"}`; empty:
   /// none.

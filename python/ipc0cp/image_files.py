@@ -72,7 +72,7 @@ def decode(metadata: Metadata, received: Received, encoding: str) -> Image.Image
                     f" says {mode} and {size}"
                 )
             image = file.copy()
-    except CorruptPayload:
+    except (CorruptPayload, MemoryError):
         raise
     except Image.DecompressionBombError as error:
         raise UnsupportedType(

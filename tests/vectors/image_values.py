@@ -54,7 +54,7 @@ _RAW = [
     *(_plain(mode, size) for size in _PACKED for mode in _PACKED[size].split()),
     *(_cells(mode, 2, lambda band, alpha: bytes([band] * 3 + [alpha])) for mode in ("LA", "La")),
     *(_cells(mode, 3, lambda *bands: bytes([*bands, 255])) for mode in ("RGB", "YCbCr", "HSV")),
-    # Packed, a and b count from 128; in cells they are signed.
+    # Packed, a and b are signed; in cells they count from 128.
     _cells("LAB", 3, lambda light, a, b: bytes([light, a ^ 0x80, b ^ 0x80, 255])),
     _raw(
         "mode_1",

@@ -270,6 +270,11 @@ _IMAGES = [
     _image("image_payload_lies", '"encoding":"raw","mode":"I","size":[2147483647,2147483647]', 1),
     _image("image_pixel_bytes", '"encoding":"raw","mode":"L","size":[1,1],"pixel_bytes":4', 4),
     _image(
+        "image_palette_on_l",
+        '"encoding":"raw","mode":"L","size":[1,1],"palette":{"mode":"RGB","bytes":3}',
+        4,
+    ),
+    _image(
         "image_palette_mode",
         '"encoding":"raw","mode":"P","size":[1,1],"palette":{"mode":"L","bytes":3}',
         4,
