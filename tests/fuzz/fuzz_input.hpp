@@ -26,8 +26,8 @@ using ipc0cp_test::payload_of;
 /// Ends the program, and so the run, if a promise is broken.
 inline void require(bool holds, std::string_view promise, std::string_view details = {}) {
   if (holds) return;
-  std::fprintf(stderr, "broken: %.*s %.*s\n", static_cast<int>(promise.size()), promise.data(),
-               static_cast<int>(details.size()), details.data());
+  const std::string line = "broken: " + std::string(promise) + ' ' + std::string(details) + '\n';
+  std::fputs(line.c_str(), stderr);
   std::abort();
 }
 

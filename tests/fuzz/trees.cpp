@@ -10,6 +10,7 @@
 
 #include "fuzz_input.hpp"
 #include "ipc0cp/objects.hpp"
+#include "objects/rebuild.hpp"
 
 namespace ipc0cp::fuzz {
 namespace {
@@ -81,7 +82,8 @@ class TreeBuilder {
 
   void add_json(std::string_view text) {
     try {
-      add(JsonData(std::string(text)));
+      // In canonical text: a JsonData is sent with the white space it was made with.
+      add(ipc0cp_test::rebuild_json(JsonData(std::string(text))));
     } catch (const Error& error) {
       require(error.code() == ErrorCode::unsupported_type, "JSON is refused as unsupported");
     }
