@@ -10,6 +10,7 @@
 #include "codec_metadata.hpp"
 #include "ipc0cp/containers.hpp"
 #include "ipc0cp/error.hpp"
+#include "ipc0cp/flatbuffer_data.hpp"
 #include "ipc0cp/image_data.hpp"
 #include "ipc0cp/numpy_array.hpp"
 #include "ipc0cp/plain_data.hpp"
@@ -110,10 +111,10 @@ class ContainerPlan {
   static std::string_view metadata_of(const SerializableObject& item) {
     constexpr std::string_view kBytes = R"({"type":"bytes","version":"1.0"})";
     const std::string_view metadata = item.metadata_json();
-    const bool is_ours = exactly<NumpyArray>(item) != nullptr ||
-                         exactly<ImageData>(item) != nullptr ||
-                         exactly<BytesData>(item) != nullptr ||
-                         exactly<ListData>(item) != nullptr || exactly<MapData>(item) != nullptr;
+    const bool is_ours =
+        exactly<NumpyArray>(item) != nullptr || exactly<ImageData>(item) != nullptr ||
+        exactly<BytesData>(item) != nullptr || exactly<FlatBufferData>(item) != nullptr ||
+        exactly<ListData>(item) != nullptr || exactly<MapData>(item) != nullptr;
     if (metadata.empty()) return kBytes;
     if (!is_ours) codec::check_metadata(metadata, ErrorCode::unsupported_type);
     return metadata;

@@ -49,6 +49,7 @@ class ArrayLoan {
   static_assert(!detail::dtype_of<T>().empty(), "T must be an arithmetic type that NumPy knows");
 
  public:
+  /// Made by SharedRingBufferProducer::loan_array.
   ArrayLoan(Loan loan, std::vector<std::size_t> shape, std::string metadata) noexcept
       : loan_(std::move(loan)), shape_(std::move(shape)), metadata_(std::move(metadata)) {}
 
@@ -56,10 +57,12 @@ class ArrayLoan {
   [[nodiscard]] std::span<T> values() const noexcept {
     return {reinterpret_cast<T*>(loan_.bytes().data()), loan_.bytes().size() / sizeof(T)};
   }
+  /// Elements per dimension.
   [[nodiscard]] std::span<const std::size_t> shape() const noexcept { return shape_; }
 
   /// As Loan::publish; the message arrives as an array.
   bool publish(Timeout timeout = Timeout::forever()) { return loan_.publish(metadata_, timeout); }
+  /// As Loan::abandon.
   void abandon() noexcept { loan_.abandon(); }
 
  private:

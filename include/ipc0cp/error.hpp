@@ -47,6 +47,7 @@ IPC0CP_EXPORT std::string_view to_string(ErrorCode code) noexcept;
 /// way out.
 class IPC0CP_EXPORT Error : public std::runtime_error {
  public:
+  /// A failure of that kind; also for deserializers, whose errors pass through pop.
   Error(ErrorCode code, const std::string& message, int system_errno = 0);
   ~Error() override;
   Error(const Error&) = default;
@@ -58,6 +59,7 @@ class IPC0CP_EXPORT Error : public std::runtime_error {
   [[nodiscard]] int system_errno() const noexcept { return system_errno_; }
   /// How many messages a `push_many` had queued before this happened.
   [[nodiscard]] std::size_t pushed() const noexcept { return pushed_; }
+  /// Adds to `pushed()`, before the error goes on.
   void add_pushed(std::size_t messages) noexcept { pushed_ += messages; }
 
  private:

@@ -8,4 +8,5 @@
     "ipc0cp needs exceptions and RTTI: failures are thrown, popped objects are told by their type"
 #endif
 
+/// Makes a class or function of the library visible to those who link it.
 #define IPC0CP_EXPORT __attribute__((visibility("default")))

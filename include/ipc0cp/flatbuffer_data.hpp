@@ -48,7 +48,7 @@ class VerifiedType {
 /// change. Const calls are thread-safe.
 class IPC0CP_EXPORT FlatBufferData final : public SerializableObject {
  public:
-  static constexpr std::string_view kTypeName = "flatbuffer";
+  static constexpr std::string_view kTypeName = "flatbuffer";  ///< The tag.
   /// Largest buffer, in bytes: what signed offsets of 32 bits reach.
   static constexpr std::size_t kMaxBytes = 0x7FFFFFFE;
 

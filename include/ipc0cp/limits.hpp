@@ -10,13 +10,15 @@
 
 namespace ipc0cp {
 
-/// Smallest and largest `total_data_bytes`.
+/// Smallest `total_data_bytes`.
 inline constexpr std::size_t kMinTotalDataBytes = 1024;
+/// Largest `total_data_bytes`.
 inline constexpr std::size_t kMaxTotalDataBytes = std::size_t{1} << 47;
 /// Largest `max_messages`.
 inline constexpr std::uint32_t kMaxMaxMessages = 1U << 20;
-/// Smallest and largest `mode` of a ring: its owner always reads and writes.
+/// Smallest `mode` of a ring: its owner always reads and writes.
 inline constexpr unsigned kMinMode = 0600;
+/// Largest `mode` of a ring.
 inline constexpr unsigned kMaxMode = 0777;
 /// `max_messages` of a ring that names none: total_data_bytes / 1024, within 64 .. 8192.
 IPC0CP_EXPORT std::uint32_t default_max_messages(std::size_t total_data_bytes) noexcept;

@@ -19,6 +19,7 @@ using LogSink = std::function<void(LogLevel, std::string_view)>;
 
 /// Lines below `level` are dropped. Default: `warning`. Thread-safe.
 IPC0CP_EXPORT void set_log_level(LogLevel level) noexcept;
+/// The level below which lines are dropped. Thread-safe.
 [[nodiscard]] IPC0CP_EXPORT LogLevel log_level() noexcept;
 
 /// Replaces the sink; an empty function restores the default, standard error. Thread-safe.

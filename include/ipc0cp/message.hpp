@@ -54,6 +54,7 @@ class IPC0CP_EXPORT Loan {
 
   /// The memory to write, at a multiple of 64 bytes. Empty once published or abandoned.
   [[nodiscard]] std::span<std::byte> bytes() const noexcept { return bytes_; }
+  /// Whether it is neither published nor abandoned.
   [[nodiscard]] bool active() const noexcept { return channel_ != nullptr; }
   /// The longest metadata `publish` takes, in bytes.
   [[nodiscard]] std::size_t metadata_capacity() const noexcept { return metadata_capacity_; }
@@ -91,6 +92,7 @@ class IPC0CP_EXPORT Message {
     if (active()) release();
   }
 
+  /// One JSON object in UTF-8 as it was sent; empty stands for a `bytes` message.
   [[nodiscard]] std::string_view metadata() const noexcept { return metadata_; }
   /// Read-only bytes at a multiple of 64.
   [[nodiscard]] std::span<const std::byte> payload() const noexcept { return payload_; }
@@ -100,6 +102,7 @@ class IPC0CP_EXPORT Message {
   [[nodiscard]] unsigned deliveries() const noexcept { return deliveries_; }
   /// Whether the payload lies in the ring (true) or in a copy of this process (false).
   [[nodiscard]] bool is_view() const noexcept { return is_view_; }
+  /// Whether there is a message: false once it was released, shared or moved from.
   [[nodiscard]] bool active() const noexcept { return metadata_.data() != nullptr; }
 
   /// Redelivery: this message is finished and will not come again. Else without effect.

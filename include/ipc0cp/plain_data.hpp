@@ -120,6 +120,7 @@ enum class JsonKind : std::uint8_t {
 
 /// A JSON value as its text; `ipc0cp/json.hpp` turns it into nlohmann::json and back.
 ///
+/// The text is sent as it is, its white space and the digits of its numbers included.
 /// Copies of long popped texts share the bytes. Const calls are thread-safe.
 class IPC0CP_EXPORT JsonData final : public SerializableObject {
  public:

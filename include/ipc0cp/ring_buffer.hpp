@@ -37,25 +37,29 @@ class Deadline;
 
 /// A message as the caller encoded it.
 struct RawMessage {
-  std::string_view metadata_json;  ///< One JSON object in UTF-8; empty: a `bytes` message.
-  std::span<const std::byte> payload;
+  std::string_view metadata_json;      ///< One JSON object in UTF-8; empty: a `bytes` message.
+  std::span<const std::byte> payload;  ///< The bytes, copied by the push.
 };
 
 /// What the next message of a ring is, see SharedRingBufferConsumer::peek.
 struct MessageHead {
   /// Longer metadata are cut off.
   static constexpr std::uint64_t kMostMetadataBytes = 64 << 10;
-  std::string metadata_json;
-  std::uint64_t payload_bytes = 0;
-  std::uint64_t queued = 0;  ///< Messages in the ring, this one included.
+  std::string metadata_json;        ///< One JSON object in UTF-8; empty: a `bytes` message.
+  std::uint64_t payload_bytes = 0;  ///< Size of the payload.
+  std::uint64_t queued = 0;         ///< Messages in the ring, this one included.
 };
 
 /// What to do with messages left behind by producers that died (contract: "Reruns").
-enum class Stale : std::uint8_t { resume, discard };
+enum class Stale : std::uint8_t {
+  resume,   ///< They are delivered.
+  discard,  ///< They are dropped, and counted so.
+};
 
 /// Called about every 50 ms by a blocked call; returning true ends it with `interrupted`.
 using InterruptCheck = bool (*)();
 
+/// How a producer behaves, and what a ring is like that it makes.
 struct ProducerOptions {
   bool blocking = true;  ///< false: calls never wait, time-outs are ignored.
   /// How long a push waits for a first consumer before it throws no_consumers.
@@ -66,47 +70,48 @@ struct ProducerOptions {
   std::uint32_t max_messages = 0;
   bool reserve = false;  ///< Reserve the memory of the whole ring now.
   unsigned mode = 0600;  ///< Permission bits of a ring made by this call, umask not applied.
-  Stale stale = Stale::discard;
+  Stale stale = Stale::discard;                 ///< For the first producer after a death.
   std::vector<std::uint32_t> trusted_owners{};  ///< User ids whose rings are accepted besides ours.
-  InterruptCheck interrupt_check = nullptr;
+  InterruptCheck interrupt_check = nullptr;     ///< None by default.
 };
 
+/// How a consumer behaves.
 struct ConsumerOptions {
   bool blocking = true;     ///< false: calls never wait, time-outs are ignored.
   bool auto_attach = true;  ///< false: call `attach()` before the first pop.
   bool auto_unlink = true;  ///< The last consumer to close removes the ring.
   /// End of stream needs at least this many producers to have joined.
   std::uint32_t expected_producers = 1;
-  Stale stale = Stale::resume;
+  Stale stale = Stale::resume;                  ///< For the first consumer after a death.
   std::vector<std::uint32_t> trusted_owners{};  ///< User ids whose rings are accepted besides ours.
-  InterruptCheck interrupt_check = nullptr;
+  InterruptCheck interrupt_check = nullptr;     ///< None by default.
 };
 
 /// A snapshot of one ring, consistent within itself.
 struct RingStats {
-  std::uint32_t active_producers = 0;
-  std::uint32_t active_consumers = 0;
+  std::uint32_t active_producers = 0;  ///< Handles that live and are not closed.
+  std::uint32_t active_consumers = 0;  ///< Handles that live and are not closed.
   std::uint64_t messages = 0;          ///< Queued now.
   std::uint64_t used_bytes = 0;        ///< Metadata and payload of all blocks in use.
   std::uint64_t total_data_bytes = 0;  ///< Capacity.
-  std::uint32_t max_messages = 0;
-  std::uint64_t pushed = 0;           ///< Messages published since creation.
-  std::uint64_t popped = 0;           ///< Messages handed out since creation.
-  std::uint64_t dropped = 0;          ///< Damaged or discarded messages.
-  std::uint64_t lost = 0;             ///< Messages that died with their consumer.
-  std::uint64_t repaired_deaths = 0;  ///< Participants found dead and cleaned up.
-  std::uint64_t most_messages = 0;    ///< High-water mark of `messages`.
-  std::uint64_t most_used_bytes = 0;  ///< High-water mark of `used_bytes`.
-  std::uint64_t producer_waits = 0;   ///< Times a producer had to sleep.
-  std::uint64_t consumer_waits = 0;   ///< Times a consumer had to sleep.
-  std::uint64_t reserved_bytes = 0;   ///< Memory of the arena backed by /dev/shm.
+  std::uint32_t max_messages = 0;      ///< Most messages alive at once.
+  std::uint64_t pushed = 0;            ///< Messages published since creation.
+  std::uint64_t popped = 0;            ///< Messages handed out since creation.
+  std::uint64_t dropped = 0;           ///< Damaged or discarded messages.
+  std::uint64_t lost = 0;              ///< Messages that died with their consumer.
+  std::uint64_t repaired_deaths = 0;   ///< Participants found dead and cleaned up.
+  std::uint64_t most_messages = 0;     ///< High-water mark of `messages`.
+  std::uint64_t most_used_bytes = 0;   ///< High-water mark of `used_bytes`.
+  std::uint64_t producer_waits = 0;    ///< Times a producer had to sleep.
+  std::uint64_t consumer_waits = 0;    ///< Times a consumer had to sleep.
+  std::uint64_t reserved_bytes = 0;    ///< Memory of the arena backed by /dev/shm.
 };
 
 /// A popped object: `data` is what the type's deserializer made of it.
 struct IPC0CP_EXPORT RingBufferObject {
-  std::unique_ptr<SerializableObject> data;
-  std::uint64_t id = 0;     ///< See Message::id.
-  unsigned deliveries = 1;  ///< See Message::deliveries.
+  std::unique_ptr<SerializableObject> data;  ///< Never null.
+  std::uint64_t id = 0;                      ///< See Message::id.
+  unsigned deliveries = 1;                   ///< See Message::deliveries.
 
   /// `data` as a T.
   /// @throws Error (unsupported_type) naming both types if it is something else.
@@ -118,7 +123,7 @@ struct IPC0CP_EXPORT RingBufferObject {
   }
   /// The metadata of the message, one JSON object.
   [[nodiscard]] std::string_view metadata() const { return metadata_json; }
-  std::string metadata_json;
+  std::string metadata_json;  ///< As `metadata()`.
 
  private:
   [[noreturn]] void throw_wrong_type(std::string_view wanted) const;
@@ -163,14 +168,16 @@ class IPC0CP_EXPORT SharedRingBufferProducer {
   ///   `Error::pushed()` says how many that were.
   std::size_t push_many(std::span<const SerializableObject* const> objects,
                         Timeout timeout = Timeout::forever());
+  /// The same for encodings made by the caller.
   std::size_t push_many_raw(std::span<const RawMessage> messages,
                             Timeout timeout = Timeout::forever());
   /// Pushes `count` messages of equal size and metadata, whose payloads lie side by side in `rows`.
   /// @throws Error invalid_argument if `count` does not divide the size of `rows`, else as above.
   std::size_t push_rows(std::string_view metadata_json, std::span<const std::byte> rows,
                         std::size_t count, Timeout timeout = Timeout::forever());
-  /// Never waits.
+  /// As `push`, but never waits.
   bool try_push(const SerializableObject& object);
+  /// As `push_raw`, but never waits.
   bool try_push_raw(std::string_view metadata_json, std::span<const std::byte> payload);
 
   /// Lends `payload_bytes` of the ring to be written in place.
@@ -178,12 +185,17 @@ class IPC0CP_EXPORT SharedRingBufferProducer {
   /// @throws Error timeout (buffer_full if not blocking), else as `push`.
   Loan loan(std::size_t payload_bytes, Timeout timeout = Timeout::forever(),
             std::size_t metadata_capacity = kDefaultMetadataCapacity);
+  /// Room for the metadata of a loan that asks for none, in bytes.
   static constexpr std::size_t kDefaultMetadataCapacity = 512;
 
   /// Leaves the ring. Waits at most 1 s; other threads' calls end with `closed`. Idempotent.
   void close() noexcept;
+  /// Whether `close()` was called here, in this thread or another.
   [[nodiscard]] bool closed() const noexcept;
+  /// The name of the ring, without a leading '/'.
   [[nodiscard]] const std::string& name() const noexcept;
+  /// A snapshot of the ring.
+  /// @throws Error closed, forked_handle, corrupt_buffer.
   [[nodiscard]] RingStats stats() const;
 
   /// The core behind the handle; for the bindings and the tools.
@@ -222,6 +234,7 @@ class IPC0CP_EXPORT SharedRingBufferConsumer {
   /// next pop throws, and those behind it follow.
   /// @throws Error invalid_argument if `most` is 0, else as `pop`.
   std::vector<RingBufferObject> pop_many(std::size_t most, Timeout timeout = Timeout::forever());
+  /// The same without decoding.
   std::vector<Message> pop_many_raw(std::size_t most, Timeout timeout = Timeout::forever());
   /// Waits for a message like `pop` and says what it is, without taking it: another consumer may.
   /// Empty at end of stream.
@@ -239,6 +252,7 @@ class IPC0CP_EXPORT SharedRingBufferConsumer {
   void requeue() noexcept;
   /// Never waits: throws buffer_empty where `pop` would wait.
   std::optional<RingBufferObject> try_pop();
+  /// The same without decoding.
   std::optional<Message> try_pop_raw();
 
   /// Counts a popped message as dropped, because a decoder of the caller's could not read it.
@@ -246,8 +260,12 @@ class IPC0CP_EXPORT SharedRingBufferConsumer {
 
   /// Leaves the ring. Waits at most 1 s; other threads' calls end with `closed`. Idempotent.
   void close() noexcept;
+  /// Whether `close()` was called here, in this thread or another.
   [[nodiscard]] bool closed() const noexcept;
+  /// The name of the ring, without a leading '/'.
   [[nodiscard]] const std::string& name() const noexcept;
+  /// A snapshot of the ring.
+  /// @throws Error closed, forked_handle, corrupt_buffer.
   [[nodiscard]] RingStats stats() const;
 
   /// The core behind the handle; for the bindings and the tools.

@@ -58,15 +58,17 @@ class IPC0CP_EXPORT ByteStream {
   ByteStream& operator=(const ByteStream&) = default;
 };
 
+/// How a producer of a stream behaves.
 struct StdioProducerOptions {
-  InterruptCheck interrupt_check = nullptr;
+  InterruptCheck interrupt_check = nullptr;  ///< None by default.
   /// Called with true right after standard output has been taken, and with false right before it
   /// is given back, so that buffers of other languages can be flushed. Those of C and C++ are.
   void (*standard_output_hook)(bool taken) = nullptr;
 };
 
+/// How a consumer of a stream behaves.
 struct StdioConsumerOptions {
-  InterruptCheck interrupt_check = nullptr;
+  InterruptCheck interrupt_check = nullptr;  ///< None by default.
   /// The first bytes of the stream, if they have been read from the descriptor before.
   std::string already_read{};
 };
@@ -85,6 +87,7 @@ class IPC0CP_EXPORT StdioProducer {
   /// @throws Error invalid_argument: it is not open for writing, or a terminal.
   explicit StdioProducer(int descriptor, Ownership ownership = Ownership::borrowed,
                          StdioProducerOptions options = {});
+  /// Writes to a stream of the caller's making.
   explicit StdioProducer(std::unique_ptr<ByteStream> stream, StdioProducerOptions options = {});
   StdioProducer(StdioProducer&&) noexcept;
   StdioProducer& operator=(StdioProducer&&) noexcept;
@@ -112,9 +115,11 @@ class IPC0CP_EXPORT StdioProducer {
   void close();
   /// Ends without the closing frame: the reader learns that the stream was cut off.
   void abandon() noexcept;
+  /// Whether the handle is closed.
   [[nodiscard]] bool closed() const noexcept;
-  /// Messages and bytes written so far.
+  /// Messages written so far.
   [[nodiscard]] std::uint64_t messages() const noexcept;
+  /// Bytes written so far.
   [[nodiscard]] std::uint64_t stream_bytes() const noexcept;
   /// What errors call the stream, for example "the stream to standard output".
   [[nodiscard]] const std::string& name() const noexcept;
@@ -136,6 +141,7 @@ class IPC0CP_EXPORT StdioConsumer {
   /// Reads exactly up to the end of the closing frame, so that anything may follow it.
   explicit StdioConsumer(int descriptor, Ownership ownership = Ownership::borrowed,
                          StdioConsumerOptions options = {});
+  /// Reads from a stream of the caller's making.
   explicit StdioConsumer(std::unique_ptr<ByteStream> stream, StdioConsumerOptions options = {});
   StdioConsumer(StdioConsumer&&) noexcept;
   StdioConsumer& operator=(StdioConsumer&&) noexcept;
@@ -154,10 +160,13 @@ class IPC0CP_EXPORT StdioConsumer {
 
   /// Ends calls of other threads with `closed` and gives standard input back. Idempotent.
   void close() noexcept;
+  /// Whether the handle is closed.
   [[nodiscard]] bool closed() const noexcept;
-  /// Messages popped and bytes read so far, those of a frame that has begun included.
+  /// Messages popped so far.
   [[nodiscard]] std::uint64_t messages() const noexcept;
+  /// Bytes read so far, those of a frame that has begun included.
   [[nodiscard]] std::uint64_t stream_bytes() const noexcept;
+  /// What errors call the stream, for example "the stream from standard input".
   [[nodiscard]] const std::string& name() const noexcept;
 
  private:

@@ -24,12 +24,15 @@ class Timeout {
   constexpr Timeout(std::chrono::duration<Rep, Period> duration)  // NOLINT: implicit by design
       : nanoseconds_(saturate(duration)) {}
 
+  /// Waits for ever.
   [[nodiscard]] static constexpr Timeout forever() noexcept { return {}; }
+  /// Does not wait.
   [[nodiscard]] static constexpr Timeout none() noexcept {
     Timeout timeout;
     timeout.nanoseconds_ = 0;
     return timeout;
   }
+  /// Whether it never ends.
   [[nodiscard]] constexpr bool is_forever() const noexcept { return nanoseconds_ == kForever; }
   /// Nanoseconds, `INT64_MAX` for ever.
   [[nodiscard]] constexpr std::int64_t nanoseconds() const noexcept { return nanoseconds_; }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the fuzz targets of the object layer share: messages as inputs, and promises as aborts.
+// What the fuzz targets of the object layer share: inputs, and promises as aborts.
 #pragma once
 
 #include <algorithm>
@@ -8,49 +8,95 @@
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
-#include <new>
 #include <span>
 #include <string>
 #include <string_view>
 
-#include "ipc0cp/message.hpp"
+#include "codec.hpp"
+#include "ipc0cp/error.hpp"
+#include "ipc0cp/log.hpp"
+#include "objects/difference.hpp"
+#include "objects/encoded.hpp"
 
 namespace ipc0cp::fuzz {
 
+using ipc0cp_test::difference;
+using ipc0cp_test::payload_of;
+
 /// Ends the program, and so the run, if a promise is broken.
-inline void require(bool holds, const char* promise) {
+inline void require(bool holds, std::string_view promise, std::string_view details = {}) {
   if (holds) return;
-  std::fprintf(stderr, "broken: %s\n", promise);
+  const std::string line = "broken: " + std::string(promise) + ' ' + std::string(details) + '\n';
+  std::fputs(line.c_str(), stderr);
   std::abort();
 }
 
-/// A payload at a multiple of 64 in memory of exactly its size, so that sanitizers see a read past
-/// its end.
-inline std::shared_ptr<std::byte> allocate(std::size_t size) {
-  constexpr std::align_val_t kAlignment{64};
-  return {static_cast<std::byte*>(::operator new(size, kAlignment)),
-          [](std::byte* pointer) { ::operator delete(pointer, kAlignment); }};
+/// Unknown types are no news here.
+inline void be_quiet() {
+  static const bool done = [] {
+    set_log_level(LogLevel::off);
+    return true;
+  }();
+  static_cast<void>(done);
 }
 
-inline Payload payload_of(std::span<const std::byte> bytes) {
-  const auto owner = allocate(bytes.size());
-  std::copy(bytes.begin(), bytes.end(), owner.get());
-  return {{owner.get(), bytes.size()}, owner};
-}
-
-/// Metadata and payload of one message, divided by the first zero byte of the input: inputs are
-/// easy to read, and metadata cannot hold one.
-struct MessageInput {
-  MessageInput(const std::uint8_t* data, std::size_t size) {
-    const auto bytes = std::as_bytes(std::span(data, size));
-    const auto end = std::find(bytes.begin(), bytes.end(), std::byte{0});
-    metadata.assign(reinterpret_cast<const char*>(data),
-                    static_cast<std::size_t>(end - bytes.begin()));
-    if (end != bytes.end()) payload = payload_of(bytes.subspan(metadata.size() + 1));
+/// The object of a message; null if it is refused, which has to be as corrupt.
+inline std::unique_ptr<SerializableObject> decoded(std::string_view metadata,
+                                                   const Payload& payload) {
+  try {
+    return codec::decode(metadata, payload);
+  } catch (const Error& error) {
+    require(error.code() == ErrorCode::corrupt_payload, "bad input is answered as corrupt, not as",
+            to_string(error.code()));
+    require(std::string_view(error.what()).size() < 1000, "errors are short, not", error.what());
+    return nullptr;
   }
+}
 
-  std::string metadata;
-  Payload payload;
+/// What `object` encodes to has to decode to the same again, and encode to the same bytes.
+inline void require_round_trip(const SerializableObject& object) {
+  const std::string metadata(object.metadata_json());
+  const Payload payload = payload_of(object);
+  const auto again = decoded(metadata, payload);
+  require(again != nullptr, "what can be written can be read:", metadata);
+  const std::string found = difference(object, *again);
+  require(found.empty(), "what is read is what was written:", found);
+  require(again->metadata_json() == metadata, "written metadata stays as it is:", metadata);
+  const Payload payload_again = payload_of(*again);
+  require(std::equal(payload.begin(), payload.end(), payload_again.begin(), payload_again.end()),
+          "a written payload stays as it is");
+}
+
+/// Takes an input apart; zeros once it is used up.
+class Input {
+ public:
+  Input(const std::uint8_t* data, std::size_t size) : rest_(std::as_bytes(std::span(data, size))) {}
+
+  [[nodiscard]] bool empty() const noexcept { return rest_.empty(); }
+  std::uint8_t byte() { return rest_.empty() ? 0 : std::to_integer<std::uint8_t>(bytes(1)[0]); }
+  std::span<const std::byte> bytes(std::size_t most) {
+    const auto taken = rest_.first(std::min(most, rest_.size()));
+    rest_ = rest_.subspan(taken.size());
+    return taken;
+  }
+  template <class T>
+  T number() {
+    T value{};
+    const auto taken = bytes(sizeof value);
+    std::copy(taken.begin(), taken.end(), std::as_writable_bytes(std::span(&value, 1)).begin());
+    return value;
+  }
+  /// Up to the next zero byte, which inputs can show to a reader and metadata cannot hold.
+  std::string_view text() {
+    const auto end = std::find(rest_.begin(), rest_.end(), std::byte{0});
+    const auto taken = bytes(static_cast<std::size_t>(end - rest_.begin()));
+    bytes(1);
+    return {reinterpret_cast<const char*>(taken.data()), taken.size()};
+  }
+  std::span<const std::byte> rest() const noexcept { return rest_; }
+
+ private:
+  std::span<const std::byte> rest_;
 };
 
 }  // namespace ipc0cp::fuzz

@@ -22,7 +22,7 @@ def run(program: Path, seconds: int) -> bool:
     seeds = [HERE / "corpus" / name, BUILD / "tests" / "fuzz" / "seeds" / name]
     finished = subprocess.run(
         [program, f"-max_total_time={seconds}", "-timeout=20", f"-artifact_prefix={discovered}/",
-         discovered, *[path for path in seeds if path.is_dir()]],
+         f"-dict={HERE / 'metadata.dict'}", discovered, *[path for path in seeds if path.is_dir()]],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )
     done = DONE.search(finished.stdout)

@@ -23,6 +23,11 @@ using Object = std::unique_ptr<ipc0cp::SerializableObject>;
 
 inline Object rebuild(const ipc0cp::SerializableObject& object);
 
+/// Whether an integer has to be had as one with a sign.
+inline bool is_negative(const ipc0cp::JsonData& integer) {
+  return integer.text().find('-') != std::string_view::npos;
+}
+
 inline ipc0cp::JsonData rebuild_json(const ipc0cp::JsonData& json) {
   using ipc0cp::JsonData;
   switch (json.kind()) {
@@ -31,7 +36,7 @@ inline ipc0cp::JsonData rebuild_json(const ipc0cp::JsonData& json) {
     case ipc0cp::JsonKind::boolean:
       return JsonData::of(json.value<bool>());
     case ipc0cp::JsonKind::integer:
-      if (json.text().starts_with('-')) return JsonData::of(json.value<std::int64_t>());
+      if (is_negative(json)) return JsonData::of(json.value<std::int64_t>());
       return JsonData::of(json.value<std::uint64_t>());
     case ipc0cp::JsonKind::floating:
       return JsonData::of(json.value<double>());
@@ -53,7 +58,7 @@ void rebuild_item(const ipc0cp::SerializableObject& item, Add&& add) {
     add(nullptr);
   } else if (kind == ipc0cp::JsonKind::boolean) {
     add(json->value<bool>());
-  } else if (kind == ipc0cp::JsonKind::integer && json->text().starts_with('-')) {
+  } else if (kind == ipc0cp::JsonKind::integer && is_negative(*json)) {
     add(json->value<std::int64_t>());
   } else if (kind == ipc0cp::JsonKind::integer) {
     add(json->value<std::uint64_t>());
