@@ -173,6 +173,26 @@ TEST(Keeper, ChildrenThatAreKilledKeepNothing) {
   EXPECT_FALSE(name.exists());
 }
 
+TEST(Keeper, ADeadHolderOfTheLockIsNoObstacle) {
+  const RingName name;
+  RingKeeper keeper = keep_a_message(name);
+  run_and_die([&] {
+    SharedRingBufferProducer producer(name.get(), kMebi);
+    if (producer.channel().membership().lock.try_acquire()) die();
+  });
+  expect_message(name);
+  keeper.close();
+  EXPECT_FALSE(name.exists());
+  // And with nobody between its death and the keeper's end.
+  RingKeeper again = keep_a_message(name);
+  run_and_die([&] {
+    SharedRingBufferProducer producer(name.get(), kMebi);
+    if (producer.channel().membership().lock.try_acquire()) die();
+  });
+  again.close();
+  EXPECT_FALSE(name.exists());
+}
+
 TEST(Keeper, WithoutAnyKeeperLeftTheRingIsAnOrphan) {
   const RingName name;
   std::optional<RingKeeper> keeper(keep_a_message(name));
