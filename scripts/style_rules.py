@@ -30,7 +30,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("shm/segment",),
     ("shm/participants", "shm/lock", "shm/allocator", "shm/queue", "shm/buffer_pool"),
     ("shm/waiting", "shm/recovery"),
-    ("shm/membership", "shm/joining", "shm/life"),
+    ("shm/membership", "shm/joining", "shm/life", "shm/ring_name"),
     ("shm/*",),
     ("message", "ring_buffer*", "ring_keeper", "inspect", "stdio*"),
 )

@@ -114,10 +114,10 @@ int set_size(const File& file, std::uint64_t bytes) noexcept {
   return result == 0 ? 0 : errno;
 }
 
-int read_at(const File& file, std::uint64_t offset, void* target, std::size_t bytes) noexcept {
+int read_at(int file, std::uint64_t offset, void* target, std::size_t bytes) noexcept {
   auto* cursor = static_cast<std::byte*>(target);
   while (bytes > 0) {
-    const ssize_t got = pread(file.get(), cursor, bytes, static_cast<off_t>(offset));
+    const ssize_t got = pread(file, cursor, bytes, static_cast<off_t>(offset));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return errno;
     if (got == 0) return ENODATA;

@@ -69,7 +69,7 @@ int give_name(const File& file, const std::string& path) noexcept;
 int remove_name(const std::string& path) noexcept;
 int set_mode(int file, unsigned mode) noexcept;
 int set_size(const File& file, std::uint64_t bytes) noexcept;
-int read_at(const File& file, std::uint64_t offset, void* target, std::size_t bytes) noexcept;
+int read_at(int file, std::uint64_t offset, void* target, std::size_t bytes) noexcept;
 int identity_of(int file, FileIdentity& identity) noexcept;
 int identity_of(const std::string& path, FileIdentity& identity) noexcept;
 int map(const File& file, std::uint64_t offset, std::size_t bytes, bool writable,

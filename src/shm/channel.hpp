@@ -223,6 +223,7 @@ class Channel {
   }
   void settle(const Unfinished::Verdict& verdict) noexcept;
   StateWord keep(std::uint32_t index, StateWord word) noexcept;
+  void message_is_finished() noexcept;
   bool requeue_block(std::uint32_t index, StateWord word, std::uint32_t deliveries) noexcept;
   [[nodiscard]] bool others_hold_messages() const noexcept;
   void log_poison(std::uint64_t id, std::uint32_t deliveries) const noexcept;

@@ -55,7 +55,7 @@ void Channel::close() noexcept {
   // With redelivery, finish_popped has done it; what is left is to go back to the queue.
   if (options_.open.role == Role::kConsumer && !redelivers()) keep_views();
   ring_->wake_everybody();
-  if (ring_->header().retired.load(std::memory_order_acquire) != 0) remove_if_retired(*ring_);
+  if (retired()) remove_if_retired(ring_->participants.token_file(), name());
   // A thread that still waits for the lock must not get it in the name of a dead owner.
   const std::int64_t end_ns = platform::now_ns() + kCloseWaitNs;
   while (ring_->busy() && platform::now_ns() < end_ns) {

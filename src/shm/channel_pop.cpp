@@ -231,6 +231,7 @@ void Channel::drop_borrowed(Message& message) noexcept {
   }
   ring_->leave();
   ring_->space_event.wake_all();
+  message_is_finished();
   let_go_of_one();
 }
 
@@ -275,7 +276,7 @@ void Channel::return_word(std::uint32_t index, StateWord word) noexcept {
     push_returned(index);
     signal_space();
   }
-  if (redelivers()) ring_->data_event.wake_all();  // The end of the stream may have waited for it.
+  message_is_finished();
   let_go_of_one();
 }
 

@@ -82,7 +82,7 @@ ErrorCode Channel::push_slowly(Request& request, Deadline& deadline,
       result = attempt_push_while_waiting(request, deadline);
       continue;
     }
-    if (nobody_reads && header.retired.load(std::memory_order_relaxed) != 0) break;
+    if (nobody_reads && retired()) break;
     const std::int64_t now_ns = platform::now_ns();
     const ErrorCode state = check_while_waiting(now_ns);
     if (state != ErrorCode::ok) {
@@ -107,7 +107,8 @@ ErrorCode Channel::push_slowly(Request& request, Deadline& deadline,
     const std::uint32_t announced = ring_->space_event.announce();
     result = attempt_push_while_waiting(request, deadline);
     if (result != ErrorCode::buffer_full && result != ErrorCode::no_consumers) continue;
-    if (request.must_reserve()) continue;
+    // The last consumer may have left, and woken whoever slept, before we announced ourselves.
+    if (request.must_reserve() || (result == ErrorCode::no_consumers && retired())) continue;
     header.producer_waits.fetch_add(1, std::memory_order_relaxed);
     // A wait that has lasted is looked at less often, so that an idle handle costs next to nothing.
     const std::int64_t waited_ns = now_ns - start_ns;

@@ -114,13 +114,15 @@ constexpr StateWord with_state(StateWord word, State state) noexcept {
   return (word & ~(StateWord{7} << 61)) | static_cast<StateWord>(state) << 61;
 }
 
-/// What the owner of a slot does. `kLingering` has left but still has loans or views.
+/// What the owner of a slot does. `kLingering` has left but still has loans or views; `kVoided` was
+/// certainly gone although its token is held, and waits for recover().
 enum class Role : std::uint32_t {
   kNobody = 0,
   kAttaching = 1,
   kProducer = 2,
   kConsumer = 3,
   kLingering = 4,
+  kVoided = 5,
 };
 /// The slot word: `incarnation 21 | role 8`.
 constexpr std::uint64_t make_slot_word(std::uint32_t incarnation, Role role) noexcept {

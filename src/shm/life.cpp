@@ -7,6 +7,7 @@
 #include <cstring>
 #include <string_view>
 #include <thread>
+#include <utility>
 
 #include "log_internal.hpp"
 #include "platform/clock.hpp"
@@ -22,14 +23,6 @@ using platform::LockKind;
 using platform::LockResult;
 
 std::string quoted(const std::string& name) { return "ring '" + name + "'"; }
-
-/// What users gave, harmless in a line of text: '?' stands for what is not printable ASCII.
-std::string printable(const std::string& text) {
-  std::string shown = text.substr(0, kMaxNameLength);
-  const auto is_strange = [](char character) { return character < ' ' || character > '~'; };
-  std::replace_if(shown.begin(), shown.end(), is_strange, '?');
-  return shown;
-}
 
 [[noreturn]] void fail_system(const std::string& what, int error) {
   throw Error(ErrorCode::system_error, what + ": " + std::strerror(error), error);
@@ -61,7 +54,7 @@ class Opening {
 
   std::unique_ptr<Membership> run() {
     while (true) {
-      switch (open_existing()) {
+      switch (open_or_give_way()) {
         case Attempt::joined:
           return std::move(membership_);
         case Attempt::again:
@@ -92,6 +85,30 @@ class Opening {
     pause_ = std::min(2 * pause_, std::chrono::milliseconds(20));
   }
 
+  Attempt open_or_give_way() {
+    try {
+      const Attempt attempt = open_existing();
+      if (attempt == Attempt::again) give_way();
+      return attempt;
+    } catch (...) {
+      give_way();
+      throw;
+    }
+  }
+
+  /// Who has held life and does not join: a consumer that closed meanwhile could not remove the
+  /// name, and has left it to us.
+  void give_way() {
+    membership_.reset();
+    File file;
+    Geometry geometry;
+    std::string what_is_wrong;
+    if (std::exchange(held_life_, false) && platform::open_existing(path_, file) == 0 &&
+        Segment::read_geometry(file, geometry, what_is_wrong) == ErrorCode::ok) {
+      remove_if_retired(file.get(), options_.name);
+    }
+  }
+
   Attempt open_existing() {
     OpenFiles files;
     if (!open_files(files)) return Attempt::absent;
@@ -102,6 +119,7 @@ class Opening {
     if (platform::lock_byte(files.token.get(), kLifeByte, LockKind::read) != LockResult::taken) {
       return Attempt::again;
     }
+    held_life_ = true;
     if (!still_named(files)) return Attempt::again;
     Geometry geometry;
     std::string what_is_wrong;
@@ -242,7 +260,6 @@ class Opening {
     Membership& ring = *membership_;
     const ErrorCode entered = enter_patiently(ring);
     if (entered != ErrorCode::ok) {
-      membership_.reset();
       throw Error(
           entered,
           entered == ErrorCode::timeout
@@ -255,20 +272,18 @@ class Opening {
     ring.repair_if_anyone_is_gone();
     if (ring.header().retired.load(std::memory_order_acquire) != 0) {
       ring.leave();
-      remove_if_retired(ring);
-      membership_.reset();
       return Attempt::again;
     }
     std::string option_conflict;
     if (!agree_on_options(ring, options_, option_conflict)) {
       ring.leave();
-      membership_.reset();
       throw Error(ErrorCode::option_mismatch, option_conflict);
     }
     const std::string note = settle_leftovers(ring, options_);
     take_role(ring, options_);
     ring.leave();
     platform::unlock_byte(ring.participants.token_file(), kLifeByte);
+    remove_if_retired(ring.participants.token_file(), options_.name);
     ring.wake_everybody();
     if (!note.empty()) log(LogLevel::warning, note);
     return Attempt::joined;
@@ -343,51 +358,14 @@ class Opening {
   std::int64_t deadline_ns_;
   std::string path_;
   std::chrono::milliseconds pause_{1};
+  bool held_life_ = false;
   std::unique_ptr<Membership> membership_;
 };
 
 }  // namespace
 
-std::string path_of(const std::string& name) {
-  return std::string(platform::kSharedMemoryDirectory) + "/ipc0cp." + name;
-}
-
-std::string checked_name(const std::string& name) {
-  std::string bare = !name.empty() && name.front() == '/' ? name.substr(1) : name;
-  const auto allowed = [](char character) {
-    return (character >= 'A' && character <= 'Z') || (character >= 'a' && character <= 'z') ||
-           (character >= '0' && character <= '9') || character == '.' || character == '_' ||
-           character == '-';
-  };
-  const bool fits = !bare.empty() && bare.size() <= kMaxNameLength;
-  if (!fits || !std::all_of(bare.begin(), bare.end(), allowed)) {
-    throw Error(ErrorCode::invalid_argument,
-                "a ring's name has 1.." + std::to_string(kMaxNameLength) +
-                    " characters of [A-Za-z0-9._-] after an optional '/', not " +
-                    (fits ? "" : std::to_string(bare.size()) + ": ") + "'" + printable(name) + "'");
-  }
-  return bare;
-}
-
 std::unique_ptr<Membership> open_ring(const OpenOptions& options, std::int64_t deadline_ns) {
   return Opening(options, deadline_ns).run();
-}
-
-void remove_if_retired(const Membership& membership) noexcept {
-  const int token = membership.participants.token_file();
-  if (platform::lock_byte(token, kLifeByte, LockKind::write) != LockResult::taken) return;
-  try {
-    const std::string path = path_of(membership.name());
-    FileIdentity named;
-    FileIdentity ours;
-    if (platform::identity_of(token, ours) == 0 && platform::identity_of(path, named) == 0 &&
-        named.same_file(ours) && membership.header().retired.load(std::memory_order_acquire) != 0) {
-      platform::remove_name(path);
-    }
-  } catch (const std::bad_alloc&) {
-    // The name stays; the next attacher finds the ring retired and removes it.
-  }
-  platform::unlock_byte(token, kLifeByte);
 }
 
 }  // namespace ipc0cp::shm

@@ -9,6 +9,7 @@
 
 #include "ipc0cp/ring_buffer.hpp"
 #include "shm/membership.hpp"
+#include "shm/ring_name.hpp"
 
 namespace ipc0cp::shm {
 
@@ -25,10 +26,6 @@ struct OpenOptions {
   InterruptCheck interrupt_check = nullptr;
 };
 
-std::string path_of(const std::string& name);
-/// The name without its leading slash. @throws Error invalid_argument.
-std::string checked_name(const std::string& name);
-
 /// Opens or creates the ring and joins it.
 ///
 /// A name is absent or whole: a ring is built in an unnamed file and linked when it is complete.
@@ -36,9 +33,5 @@ std::string checked_name(const std::string& name);
 /// the name under it, so nobody joins what is being removed and nobody removes a newcomer's ring.
 /// @throws Error as documented at the public constructors; timeout.
 std::unique_ptr<Membership> open_ring(const OpenOptions& options, std::int64_t deadline_ns);
-
-/// Removes the name if it still is this ring's and the ring is retired. Never waits; if somebody
-/// is attaching just now, that attacher does it.
-void remove_if_retired(const Membership& membership) noexcept;
 
 }  // namespace ipc0cp::shm

@@ -38,15 +38,16 @@ Lock::Outcome Lock::acquire_slowly(std::int64_t deadline_ns) noexcept {
     if (try_take(kLockWaiters)) return Outcome::acquired;
     std::uint32_t word = word_.load(std::memory_order_relaxed);
     if (word == 0) continue;
-    const std::int64_t left_ns =
-        deadline_ns == platform::kForever ? slice_ns : deadline_ns - platform::now_ns();
-    // A time-out is always an answer about a live holder.
-    if (left_ns <= 0) return take_over_from_dead(word) ? Outcome::taken_over : Outcome::timed_out;
     if ((word & kLockWaiters) == 0 &&
         !word_.compare_exchange_strong(word, word | kLockWaiters, std::memory_order_relaxed)) {
       continue;
     }
     word |= kLockWaiters;
+    const std::int64_t left_ns =
+        deadline_ns == platform::kForever ? slice_ns : deadline_ns - platform::now_ns();
+    // A time-out is always an answer about a live holder, and leaves the flag with it: the wake
+    // that we may have had was meant for somebody who sleeps on.
+    if (left_ns <= 0) return take_over_from_dead(word) ? Outcome::taken_over : Outcome::timed_out;
     platform::futex_wait(word_, word, std::min(slice_ns, left_ns));
     slice_ns = std::min(2 * slice_ns, kLastSliceNs);
     if (word_.load(std::memory_order_relaxed) == word && take_over_from_dead(word)) {

@@ -44,6 +44,7 @@ const char* name_of(Role role) noexcept {
     case Role::kAttaching:
       return "newcomer";
     case Role::kNobody:
+    case Role::kVoided:
       break;
   }
   return "participant that has left";

@@ -44,10 +44,10 @@ ErrorCode Membership::refuse_damaged() noexcept {
   return ErrorCode::corrupt_buffer;
 }
 
-void Membership::recover(std::uint32_t voided) noexcept {
+void Membership::recover(std::uint32_t unseen) noexcept {
   const RecoveryReport report = recovery.run(&participants);
-  header().repaired_deaths += voided;
-  report_.deaths += report.deaths + voided;
+  header().repaired_deaths += unseen;
+  report_.deaths += report.deaths + unseen;
   report_.lost_messages += report.lost_messages;
   report_.redelivered_messages += report.redelivered_messages;
   report_.dropped_messages += report.dropped_messages;
@@ -87,7 +87,7 @@ void Membership::log_report() noexcept {
   }
 }
 
-bool Membership::anyone_is_gone(bool thorough, std::uint32_t& voided) const noexcept {
+bool Membership::anyone_is_gone(bool thorough) const noexcept {
   const std::uint32_t end = std::min<std::uint32_t>(header().slots_end, kSlotCount);
   const std::uint32_t own_slot = slot_of(participants.self());
   for (std::uint32_t index = 1; index < end; ++index) {
@@ -95,19 +95,14 @@ bool Membership::anyone_is_gone(bool thorough, std::uint32_t& voided) const noex
     const std::uint64_t word = segment->slot(index).word.load(std::memory_order_acquire);
     if (role_of(word) == Role::kNobody) continue;
     if (participants.is_gone(index, word)) return true;
-    if (participants.void_if_certainly_gone(index, thorough)) {
-      voided += 1;
-      return true;
-    }
+    if (participants.void_if_certainly_gone(index, thorough)) return true;
   }
   return false;
 }
 
 void Membership::repair_if_anyone_is_gone() noexcept {
-  std::uint32_t voided = 0;
-  if (anyone_is_gone(false, voided) ||
-      header().recovery_wanted.load(std::memory_order_relaxed) != 0) {
-    recover(voided);
+  if (anyone_is_gone(false) || header().recovery_wanted.load(std::memory_order_relaxed) != 0) {
+    recover();
   }
 }
 
@@ -128,8 +123,7 @@ ErrorCode Membership::sweep(std::int64_t now_ns, std::int64_t interval_ns, bool 
   }
   constexpr std::uint32_t kThoroughEvery = 32;
   const bool compare_start_times = thorough && ++sweeps_ % kThoroughEvery == 0;
-  std::uint32_t voided = 0;
-  if (!anyone_is_gone(compare_start_times, voided) &&
+  if (!anyone_is_gone(compare_start_times) &&
       header().recovery_wanted.load(std::memory_order_relaxed) == 0) {
     return ErrorCode::ok;
   }
@@ -137,7 +131,7 @@ ErrorCode Membership::sweep(std::int64_t now_ns, std::int64_t interval_ns, bool 
   const ErrorCode entered = enter(now_ns + kPatienceNs);
   if (entered == ErrorCode::timeout) return ErrorCode::ok;
   if (entered != ErrorCode::ok) return entered;
-  recover(voided);
+  recover();
   const ErrorCode left = leave();
   wake_everybody();
   return left;

@@ -27,11 +27,16 @@ class Membership {
 
   /// Takes the lock, repairing the ring first if its holder died.
   /// @return ok, timeout, the refusal of a closed handle, or corrupt_buffer; without the lock
-  /// unless
-  ///   ok.
+  ///   unless ok.
   ErrorCode enter(std::int64_t deadline_ns) noexcept {
-    const ErrorCode entered = enter_to_leave(deadline_ns);
-    const ErrorCode refused = refusal.load(std::memory_order_relaxed);
+    // Counted before it looks: either close() waits for this thread with the token, or the thread
+    // sees the refusal and takes over no lock in the name of a handle that others take for dead.
+    const Busy busy(*this);
+    ErrorCode refused = refusal.load(std::memory_order_seq_cst);
+    if (refused != ErrorCode::ok) [[unlikely]]
+      return refused;
+    const ErrorCode entered = take_lock(deadline_ns);
+    refused = refusal.load(std::memory_order_relaxed);
     if (entered != ErrorCode::ok || refused == ErrorCode::ok) return entered;
     leave();
     return refused;
@@ -39,12 +44,7 @@ class Membership {
   /// The same for calls that may still have the lock of a handle that is being closed.
   ErrorCode enter_to_leave(std::int64_t deadline_ns) noexcept {
     const Busy busy(*this);
-    const Lock::Outcome outcome = lock.acquire(deadline_ns);
-    if (outcome == Lock::Outcome::acquired) [[likely]] {
-      return header().damaged.load(std::memory_order_relaxed) == 0 ? ErrorCode::ok
-                                                                   : refuse_damaged();
-    }
-    return outcome == Lock::Outcome::timed_out ? ErrorCode::timeout : enter_after_take_over();
+    return take_lock(deadline_ns);
   }
   /// Gives the lock back; corrupt_buffer if it was not ours any more.
   ErrorCode leave() noexcept {
@@ -56,8 +56,8 @@ class Membership {
     return ErrorCode::ok;
   }
 
-  /// Rebuilds everything derived. Needs the lock. `voided`: deaths that the words no longer show.
-  void recover(std::uint32_t voided = 0) noexcept;
+  /// Rebuilds everything derived. Needs the lock. `unseen`: deaths that the words do not show.
+  void recover(std::uint32_t unseen = 0) noexcept;
   /// Looks for the dead and cleans up behind them, at most once per `interval_ns` over all handles.
   /// `thorough`: may read files of /proc now and then, for the rule about raw clones.
   /// @return corrupt_buffer if this handle itself counts as dead, its refusal, or ok.
@@ -85,16 +85,23 @@ class Membership {
   /// Whether any thread of this handle waits for the lock or has it.
   [[nodiscard]] bool busy() const noexcept {
     const Owner holder = header().lock.load(std::memory_order_relaxed) & ~kLockWaiters;
-    return busy_.load(std::memory_order_acquire) > 0 || holder == participants.self();
+    return busy_.load(std::memory_order_seq_cst) > 0 || holder == participants.self();
   }
 
   [[nodiscard]] Header& header() const noexcept { return segment->header(); }
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
 
  private:
-  /// `voided` counts the owners whose words this call made void.
-  bool anyone_is_gone(bool thorough, std::uint32_t& voided) const noexcept;
+  ErrorCode take_lock(std::int64_t deadline_ns) noexcept {
+    const Lock::Outcome outcome = lock.acquire(deadline_ns);
+    if (outcome == Lock::Outcome::acquired) [[likely]] {
+      return header().damaged.load(std::memory_order_relaxed) == 0 ? ErrorCode::ok
+                                                                   : refuse_damaged();
+    }
+    return outcome == Lock::Outcome::timed_out ? ErrorCode::timeout : enter_after_take_over();
+  }
   ErrorCode enter_after_take_over() noexcept;
+  [[nodiscard]] bool anyone_is_gone(bool thorough) const noexcept;
   ErrorCode refuse_damaged() noexcept;
   void log_report() noexcept;
 

@@ -109,6 +109,7 @@ bool Participants::is_dead(Owner owner) const noexcept {
 }
 
 bool Participants::is_gone(std::uint32_t slot, std::uint64_t word) const noexcept {
+  if (role_of(word) == Role::kVoided) return true;
   if (role_of(word) == Role::kAttaching) {
     return !platform::range_is_held(probe_file_.get(), kClaimByte + slot, 1);
   }
@@ -135,16 +136,11 @@ bool Participants::void_if_certainly_gone(std::uint32_t index,
   // While a newcomer attaches, the description may still be the predecessor's.
   if (role_of(word) == Role::kAttaching || role_of(word) == Role::kNobody) return false;
   if (!platform::certainly_gone(other, identity_, compare_start_time)) return false;
+  // One store voids the owner and asks for the recovery of what it had, so nobody's death in
+  // between can make its blocks forgotten.
   const std::uint32_t incarnation = next_incarnation(incarnation_of_slot(word));
-  // Wanted first: a slot without a role is never swept, so its blocks would be forgotten.
-  segment_.header().recovery_wanted.store(1, std::memory_order_release);
-  if (!slot.word.compare_exchange_strong(word, make_slot_word(incarnation, Role::kNobody),
-                                         std::memory_order_acq_rel)) {
-    return false;
-  }
-  // And once more: a recovery in between may have cleared it while it still saw the old word.
-  segment_.header().recovery_wanted.store(1, std::memory_order_release);
-  return true;
+  return slot.word.compare_exchange_strong(word, make_slot_word(incarnation, Role::kVoided),
+                                           std::memory_order_acq_rel);
 }
 
 }  // namespace ipc0cp::shm

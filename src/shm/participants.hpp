@@ -53,7 +53,7 @@ class Participants {
   /// The only death test.
   [[nodiscard]] bool is_dead(Owner owner) const noexcept;
   /// Whether the owner of a slot with this word is gone; also right while it is attaching, when
-  /// only the claim byte tells.
+  /// only the claim byte tells, and when it was voided.
   [[nodiscard]] bool is_gone(std::uint32_t slot, std::uint64_t word) const noexcept;
   /// Whether our own token is still held; a stray close_range() can free it.
   [[nodiscard]] bool own_token_is_held() const noexcept;

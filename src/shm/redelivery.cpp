@@ -54,8 +54,16 @@ StateWord Channel::keep(std::uint32_t index, StateWord word) noexcept {
   StateWord expected = word;
   const StateWord kept = with_state(word, State::kKept);
   Descriptor& descriptor = ring_->segment->descriptor(index);
-  return descriptor.state.compare_exchange_strong(expected, kept, std::memory_order_acq_rel) ? kept
-                                                                                             : word;
+  if (!descriptor.state.compare_exchange_strong(expected, kept, std::memory_order_acq_rel)) {
+    return word;
+  }
+  message_is_finished();
+  return kept;
+}
+
+/// On a ring that redelivers, the end of the stream may have waited for it.
+void Channel::message_is_finished() noexcept {
+  if (redelivers()) ring_->data_event.wake_all();
 }
 
 void Channel::settle(const Unfinished::Verdict& verdict) noexcept {
@@ -90,6 +98,7 @@ bool Channel::requeue_block(std::uint32_t index, StateWord word,
     drop_block(*ring_->segment, ring_->allocator, ring_->recovery, index);
     ring_->leave();
     ring_->space_event.wake_all();
+    message_is_finished();
     log_poison(id, deliveries);
     let_go_of_one();
     return true;

@@ -55,7 +55,8 @@ ErrorCode Segment::read_geometry(const platform::File& file, Geometry& geometry,
     what_is_wrong = "it is not a regular file";
     return ErrorCode::not_a_ring;
   }
-  if (platform::read_at(file, 0, &identity, sizeof identity) != 0 || identity.magic != kMagic) {
+  if (platform::read_at(file.get(), 0, &identity, sizeof identity) != 0 ||
+      identity.magic != kMagic) {
     what_is_wrong = "it does not begin like a ring";
     return ErrorCode::not_a_ring;
   }

@@ -32,8 +32,10 @@ void Event::signal(int count) noexcept {
   const std::uint32_t word = word_.fetch_add(2, std::memory_order_seq_cst) + 2;
   const int wanted = count == kEverybody ? platform::kWakeAll : count;
   if (platform::futex_wake(word_, wanted) > 0) return;
+  // Raised once more: a value that somebody announced must not come back when W is set again.
   std::uint32_t expected = word;
-  if (word_.compare_exchange_strong(expected, word & ~kEventWaiters, std::memory_order_seq_cst)) {
+  if (word_.compare_exchange_strong(expected, (word & ~kEventWaiters) + 2,
+                                    std::memory_order_seq_cst)) {
     platform::futex_wake(word_, platform::kWakeAll);
   }
 }

@@ -18,7 +18,8 @@ namespace ipc0cp::shm {
 /// 2. A waker makes its change visible by a read-modify-write, then reads the word. Both orders are
 ///    total (seq_cst), so either the waiter sees the change or the waker sees W.
 /// 3. With W set a waker raises the sequence, wakes one (or all), and keeps W; if nobody woke it
-///    clears W by CAS and wakes all, in case somebody fell asleep in between.
+///    clears W by CAS, raising the sequence again, and wakes all, in case somebody fell asleep in
+///    between.
 /// 4. A wake given to a process that dies before it looks is lost; only the slice saves it.
 class Event {
  public:

@@ -130,8 +130,8 @@ TEST_F(PlatformTest, NameIsGivenOnceAndToThisFile) {
 
 TEST_F(PlatformTest, ReadPastTheEndIsAnErrorNotZeros) {
   char bytes[16];
-  EXPECT_EQ(read_at(file_, 0, bytes, sizeof bytes), 0);
-  EXPECT_NE(read_at(file_, (1 << 20) - 8, bytes, sizeof bytes), 0);
+  EXPECT_EQ(read_at(file_.get(), 0, bytes, sizeof bytes), 0);
+  EXPECT_NE(read_at(file_.get(), (1 << 20) - 8, bytes, sizeof bytes), 0);
 }
 
 TEST_F(PlatformTest, ReservedMemoryIsBackedAndKeepsItsContents) {

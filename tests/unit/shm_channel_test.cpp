@@ -6,6 +6,7 @@
 
 #include <cstring>
 #include <thread>
+#include <utility>
 
 #include "shm_pair.hpp"
 
@@ -173,6 +174,20 @@ TEST(Channel, AfterTheLastConsumerPushFailsAtOnce) {
   pair.consumer.close();
   expect_code(ErrorCode::no_consumers, [&] { pair.producer.push_raw({}, bytes_of(10)); });
   EXPECT_FALSE(pair.name.exists());
+}
+
+TEST(Channel, PushDoesNotSleepWhenTheLastConsumerLeavesJustBefore) {
+  static SharedRingBufferConsumer* reader = nullptr;
+  ProducerOptions options;
+  options.interrupt_check = [] {  // Called after the push found no room, before it sleeps.
+    if (reader != nullptr) std::exchange(reader, nullptr)->close();
+    return false;
+  };
+  Pair pair(64 * kKibi, options);
+  ASSERT_TRUE(pair.push(64 * kKibi));
+  reader = &pair.consumer;
+  expect_code(ErrorCode::no_consumers, [&] { pair.push(64 * kKibi, 1, Timeout::forever()); });
+  EXPECT_EQ(pair.producer.stats().producer_waits, 0U) << "the wake came before its announcement";
 }
 
 TEST(Channel, EmptyPopSaysWhy) {

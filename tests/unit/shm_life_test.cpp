@@ -86,6 +86,26 @@ TEST(Life, RaceToCreateEndsInOneRing) {
   }
 }
 
+TEST(Life, NewcomerThatGivesUpRemovesWhatAConsumerLeftToIt) {
+  const RingName name;
+  static SharedRingBufferConsumer* last = nullptr;
+  SharedRingBufferConsumer consumer(name.get(), kMebi);
+  last = &consumer;
+  // The newcomer waits for the lock and has life read-locked, so that a consumer that closes now
+  // cannot remove the name.
+  ASSERT_TRUE(consumer.channel().membership().lock.try_acquire());
+  ConsumerOptions options;
+  options.interrupt_check = [] {
+    Membership& ring = last->channel().membership();
+    ring.lock.release();
+    last->close();
+    return true;
+  };
+  expect_code(ErrorCode::interrupted,
+              [&] { SharedRingBufferConsumer newcomer(name.get(), kMebi, options); });
+  EXPECT_FALSE(name.exists());
+}
+
 TEST(Life, ComingAndGoingInParallelLeavesNothingBehind) {
   const RingName name;
   std::vector<std::thread> threads;

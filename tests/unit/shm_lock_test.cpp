@@ -78,6 +78,13 @@ TEST_F(LockTest, DeadlineOfThePastTimesOut) {
   EXPECT_EQ(lock().acquire(0), Lock::Outcome::timed_out);
 }
 
+TEST_F(LockTest, ATimeOutLeavesTheFlagForThoseWhoSleepOn) {
+  const auto other = ring_.join(Role::kProducer);
+  word() = other->self();  // Got the lock without the flag, when our wake was on its way.
+  EXPECT_EQ(lock().acquire(0), Lock::Outcome::timed_out);
+  EXPECT_EQ(word(), other->self() | kLockWaiters);
+}
+
 TEST_F(LockTest, WakesASleeperOfAnotherHandle) {
   const auto other = ring_.join(Role::kProducer);
   Lock others_lock(word(), *other);
@@ -140,6 +147,16 @@ TEST_F(LockTest, TakeOverRecovers) {
   EXPECT_EQ(ring_.state(0), State::kFree);
   EXPECT_EQ(ring_.header().repaired_deaths, 1U);
   EXPECT_EQ(ring_.membership->leave(), ErrorCode::ok);
+}
+
+TEST_F(LockTest, RefusedHandleTakesNothingOver) {
+  const Owner dead = ring_.dead_owner();
+  ring_.put(0, State::kLoaned, dead, 0, 5000);
+  word() = dead;
+  ring_.membership->refusal = ErrorCode::closed;
+  EXPECT_EQ(ring_.membership->enter(kForever), ErrorCode::closed);
+  EXPECT_EQ(word(), dead) << "a handle whose token may be gone must not recover";
+  EXPECT_EQ(ring_.state(0), State::kLoaned);
 }
 
 TEST_F(LockTest, EnteringADamagedRingIsRefusedAndLeavesItUnlocked) {

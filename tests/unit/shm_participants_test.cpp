@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "platform/clock.hpp"
 #include "platform/liveness.hpp"
 #include "shm_ring.hpp"
 
@@ -132,6 +133,21 @@ TEST_F(ParticipantsTest, HolderOfATokenWhoseProcessIsGoneIsVoided) {
   slot.process_id = static_cast<std::uint32_t>(child);
   me().void_if_certainly_gone(index, false);
   EXPECT_TRUE(me().is_dead(other->self()));
+}
+
+TEST_F(ParticipantsTest, VoidedOwnerIsRecoveredWhoeverVoidedIt) {
+  const auto other = ring_.join(Role::kProducer);
+  const std::uint32_t index = slot_of(other->self());
+  ring_.put(0, State::kLoaned, other->self(), 0, 5000);
+  // Voided by somebody who died at once, while a recovery went on that had seen it alive.
+  Slot& slot = ring_.segment().slot(index);
+  slot.word = make_slot_word(incarnation_of(other->self()) + 1, Role::kVoided);
+  ring_.header().recovery_wanted = 0;
+  EXPECT_TRUE(me().is_gone(index, slot.word)) << "although its token is held";
+  EXPECT_EQ(ring_.membership->sweep(platform::now_ns(), 0), ErrorCode::ok);
+  EXPECT_EQ(ring_.state(0), State::kFree);
+  EXPECT_EQ(role_of(slot.word), Role::kNobody);
+  EXPECT_EQ(ring_.header().repaired_deaths, 1U);
 }
 
 TEST_F(ParticipantsTest, AnotherNamespaceIsNeverDeclaredGone) {

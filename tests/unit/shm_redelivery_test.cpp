@@ -90,6 +90,41 @@ TEST_P(Redelivery, EndOfStreamWaitsForWhatOthersHold) {
   EXPECT_FALSE(pair.consumer.pop_raw(20s).has_value());
 }
 
+/// Consumers that wait for the end of the stream sleep until somebody says that it may have come.
+class SleepingPeer {
+ public:
+  explicit SleepingPeer(const Pair& pair)
+      : word_(pair.header().data_event), announced_(pair.membership().data_event.announce()) {}
+  [[nodiscard]] bool is_woken() const { return word_ != announced_; }
+
+ private:
+  std::atomic<std::uint32_t>& word_;
+  std::uint32_t announced_;
+};
+
+TEST_P(Redelivery, FinishingWakesWhoWaitsForTheEnd) {
+  Pair pair(kMebi, redelivering());
+  pair.push(GetParam());
+  std::optional<Message> held = pair.consumer.pop_raw(20s);
+  const SleepingPeer peer(pair);
+  held->done();
+  EXPECT_TRUE(peer.is_woken()) << "also while it is still viewed";
+}
+
+TEST_P(Redelivery, DroppingWakesWhoWaitsForTheEnd) {
+  Pair pair(kMebi, redelivering());
+  pair.push(GetParam());
+  for (unsigned delivery = 1; delivery < shm::kMaxDeliveries; ++delivery) {
+    pair.consumer.pop_raw(20s)->requeue();
+  }
+  std::optional<Message> poison = pair.consumer.pop_raw(20s);
+  const SleepingPeer peer(pair);
+  poison->requeue();
+  poison.reset();
+  EXPECT_TRUE(peer.is_woken());
+  EXPECT_EQ(pair.consumer.stats().dropped, 1U);
+}
+
 TEST_P(Redelivery, RequeuedMessageComesAgain) {
   const std::size_t bytes = GetParam();
   Pair pair(kMebi, redelivering());

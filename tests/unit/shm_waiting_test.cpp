@@ -27,6 +27,18 @@ TEST(Event, AnnouncementStaysUntilAWakerFindsNobody) {
   EXPECT_NE(word, announced & ~kEventWaiters) << "a sequence that did not move wakes nobody";
 }
 
+TEST(Event, AnAnnouncedValueNeverComesBack) {
+  std::atomic<std::uint32_t> word{0};
+  Event event(word);
+  const std::uint32_t first = event.announce();
+  event.wake_one();  // Wakes nobody, so W is cleared.
+  const std::uint32_t between = first + 2;  // As announced while the waker looks for sleepers.
+  const std::uint32_t second = event.announce();
+  EXPECT_NE(second, between) << "would fall asleep on a wake that came while W was clear";
+  event.wake_one();
+  event.sleep(second, kLong);
+}
+
 TEST(Event, WithoutAnnouncementAWakeTouchesNothing) {
   std::atomic<std::uint32_t> word{8};
   Event event(word);
