@@ -70,6 +70,7 @@ PACKAGES: dict[str, dict[str, Callable[[], bool]]] = {
         "libopencv-imgproc-dev": lambda: Path("/usr/include/opencv4/opencv2/imgproc.hpp").exists(),
         "libflatbuffers-dev": lambda: has_header("flatbuffers/flatbuffers.h"),
         "flatbuffers-compiler": lambda: has_command("flatc"),
+        "spin": lambda: has_command("spin"),
     },
     "python": {
         "g++": lambda: has_command("g++"),
