@@ -76,12 +76,15 @@ bool WithoutGil::resume() noexcept {
 void WithoutGil::pause() noexcept { state_ = PyEval_SaveThread(); }
 
 WithGil::WithGil() : region_(t_region) {
-  if (region_ == nullptr) return;
-  if (!region_->resume()) throw Error(ErrorCode::closed, "Python is going away");
-  t_region = nullptr;  // Python code that runs now may give the GIL away in a region of its own.
+  if (region_ != nullptr) {
+    if (!region_->resume()) throw Error(ErrorCode::closed, "Python is going away");
+    t_region = nullptr;  // Python code that runs now may give the GIL away in a region of its own.
+  }
+  pending_error_.emplace();
 }
 
 WithGil::~WithGil() {
+  pending_error_.reset();
   if (region_ == nullptr) return;
   t_region = region_;
   region_->pause();

@@ -12,6 +12,7 @@
 #include <nanobind/nanobind.h>
 
 #include <cstddef>
+#include <optional>
 #include <utility>
 
 #include "ipc0cp/error.hpp"
@@ -42,7 +43,8 @@ class WithoutGil {
 };
 
 /// Takes the GIL for its lifetime in a callback of the core, which runs inside a WithoutGil region.
-/// Outside of one the GIL is held anyway.
+/// Outside of one the GIL is held anyway. An exception that is pending, as Ctrl-C in the call that
+/// this cleans up after, is laid aside meanwhile: Python code would lose it.
 class WithGil {
  public:
   /// @throws Error (closed) if Python is going away.
@@ -53,6 +55,7 @@ class WithGil {
 
  private:
   WithoutGil* region_;
+  std::optional<nb::error_scope> pending_error_;
 };
 
 /// Hands queued log lines to Python. Needs the GIL.
