@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs everything that `make test` promises, one stage after the other.
 
-A failed stage fails the run but not the stages that do not need it. At the end come the time of
-each stage and the number of tests passed and failed. Runs on a bare Python; system packages are
-there already (scripts/system_packages.py).
+A failed stage fails the run but not the stages that do not need it. At the end come the failed
+tests, with the end of what they said, the time of each stage and the numbers of tests. Runs on a
+bare Python; system packages are there already (scripts/system_packages.py).
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ RESULTS = ROOT / "build" / "results"
 VENV = ROOT / ".venv"
 VENV_PYTHON = VENV / "bin" / "python"
 SHARED_MEMORY = Path("/dev/shm")
+LINES_OF_A_FAILURE = 30
 
 
 @dataclass
@@ -105,15 +106,28 @@ def run_stage(stage: Stage) -> bool:
     return stage.check is None or stage.check()
 
 
-def count_tests(stage: Stage, passed: bool) -> Counter[str]:
+@dataclass
+class Result:
+    """`failures` are the failed tests by name, with the end of what each said."""
+
+    stage: str
+    seconds: float
+    outcome: str
+    counts: Counter[str]
+    failures: list[str] = field(default_factory=list)
+
+
+def read_tests(stage: Stage, passed: bool) -> tuple[Counter[str], list[str]]:
     """Tests of one stage by outcome; a stage without a result file counts as one test."""
     if stage.results is None or not stage.results.exists():
-        return Counter(passed=int(passed), failed=int(not passed))
+        return Counter(passed=int(passed), failed=int(not passed)), []
     counts: Counter[str] = Counter()
+    failures: list[str] = []
     for case in ElementTree.parse(stage.results).iter("testcase"):
         outcomes = {child.tag for child in case}
         if outcomes & {"failure", "error"} or case.get("status") == "fail":
             counts["failed"] += 1
+            failures.append(describe_failure(case))
         elif "skipped" in outcomes or case.get("status") in {"notrun", "disabled"}:
             counts["skipped"] += 1
         else:
@@ -123,16 +137,27 @@ def count_tests(stage: Stage, passed: bool) -> Counter[str]:
     if passed and not counts["passed"]:
         print(f"{stage.name}: not one test ran")
         counts["failed"] += 1
-    return counts
+    return counts, failures
 
 
-def print_summary(rows: list[tuple[str, float, str, Counter[str]]]) -> bool:
+def describe_failure(case: ElementTree.Element) -> str:
+    # ctest repeats the class as the name, pytest tells the file by the class.
+    name = ".".join(dict.fromkeys([case.get("classname", ""), case.get("name", "")]))
+    lines = "\n".join(child.text or "" for child in case).strip().splitlines()
+    return "\n".join([name, *(f"    {line}" for line in lines[-LINES_OF_A_FAILURE:])])
+
+
+def print_summary(results: list[Result]) -> bool:
     total: Counter[str] = Counter()
+    for result in results:
+        for failure in result.failures:
+            print(f"\nfailed in {result.stage}: {failure}")
     print("\nstage                              seconds  outcome   tests")
-    for name, seconds, outcome, counts in rows:
-        total += counts
-        print(f"{name:34} {seconds:7.1f}  {outcome:8} {counts.total():6d}")
-    print(f"{'together':34} {sum(row[1] for row in rows):7.1f}")
+    for result in results:
+        total += result.counts
+        print(f"{result.stage:34} {result.seconds:7.1f}  {result.outcome:8} "
+              f"{result.counts.total():6d}")
+    print(f"{'together':34} {sum(result.seconds for result in results):7.1f}")
     print(f"{total['passed']} passed, {total['failed']} failed, {total['skipped']} skipped")
     return total["failed"] == 0
 
@@ -151,7 +176,7 @@ def main() -> None:
         *cpp_stages("tsan", arguments.jobs, without_address_randomization()),
         Stage(f"nothing left in {SHARED_MEMORY}", check=lambda: no_leftovers(before)),
     ]
-    rows: list[tuple[str, float, str, Counter[str]]] = []
+    results: list[Result] = []
     succeeded: set[str] = set()
     for stage in stages:
         print(f"\n=== {stage.name}", flush=True)
@@ -159,16 +184,16 @@ def main() -> None:
         missing = [name for name in stage.needs if name not in succeeded]
         if missing:
             print(f"not run: {', '.join(missing)} failed")
-            rows.append((stage.name, 0.0, "not run", Counter(failed=1)))
+            results.append(Result(stage.name, 0.0, "not run", Counter(failed=1)))
             continue
         passed = run_stage(stage)
-        counts = count_tests(stage, passed)
+        counts, failures = read_tests(stage, passed)
         passed = passed and not counts["failed"]
         if passed:
             succeeded.add(stage.name)
         outcome = "ok" if passed else "FAILED"
-        rows.append((stage.name, time.monotonic() - start, outcome, counts))
-    sys.exit(0 if print_summary(rows) else 1)
+        results.append(Result(stage.name, time.monotonic() - start, outcome, counts, failures))
+    sys.exit(0 if print_summary(results) else 1)
 
 
 if __name__ == "__main__":
