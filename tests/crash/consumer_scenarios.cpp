@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Operations of consumers, of leaving, and of many messages at once.
+// Operations of consumers, of watching, of leaving, and of many messages at once.
 #include <array>
+#include <atomic>
 
 #include "scenario_parts.hpp"
 
@@ -81,6 +82,47 @@ void add_batches(List& list) {
                   {left({2, 3, 4}, 1), left({3, 4}, 1), left({4}, 1)},
                   1,
                   2});
+  const auto messages_alike = [](World& world) {
+    open_both(world);
+    push_from(world, {{1, kViewed}, {3, kCopied}, {5, kCopied}, {7, kCopied}});
+    pop_into(world, 1);
+  };
+  const auto take_two_rows = [](VictimHands& hands) {
+    std::array<std::byte, 2 * kCopied> rows;
+    const std::size_t rows_taken = hands.consumer->take_rows({{}, kCopied}, rows, 2);
+    return rows_taken == 2 ? ErrorCode::ok : ErrorCode::buffer_empty;
+  };
+  list.push_back({"take_rows",
+                  small_ring(),
+                  messages_alike,
+                  attach_consumer,
+                  take_two_rows,
+                  {left({3, 5, 7}, 1), left({5, 7}, 2), left({7}, 3), left({7}, 2), left({7}, 1)},
+                  1,
+                  2});
+}
+
+/// Looking without taking: whatever the instant, nothing changes for the others.
+void add_watching(List& list) {
+  const auto add = [&](std::string name, auto attach, auto operate) {
+    list.push_back(
+        {std::move(name), small_ring(), usual_world, attach, operate, {left({2, 3, 4, 5}, 1)}, 1});
+  };
+  add("peek", attach_consumer, [](VictimHands& hands) {
+    MessageHead head;
+    return hands.consumer->peek(hands.patience, head);
+  });
+  add("watch_for_messages", attach_consumer, [](VictimHands& hands) {
+    hands.consumer->await_answer(std::atomic<bool>(false));
+    return ErrorCode::ok;
+  });
+  add("watch_for_room", attach_producer, [](VictimHands& hands) {
+    // Something was freed meanwhile, so it does not sleep.
+    const std::uint32_t freed_before = hands.producer->blocks_freed() - 1;
+    hands.producer->await_room(kCopied, freed_before, false, std::atomic<bool>(false));
+    hands.producer->forget_want();
+    return ErrorCode::ok;
+  });
 }
 
 void add_closing(List& list) {

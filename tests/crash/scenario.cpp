@@ -30,6 +30,7 @@ std::vector<Scenario> all_scenarios() {
   add_growing(list);
   add_popping(list);
   add_batches(list);
+  add_watching(list);
   add_closing(list);
   add_redelivering(list);
   return list;

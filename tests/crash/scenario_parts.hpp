@@ -124,6 +124,7 @@ void add_pushing(List& list);
 void add_growing(List& list);
 void add_popping(List& list);
 void add_batches(List& list);
+void add_watching(List& list);
 void add_closing(List& list);
 void add_redelivering(List& list);
 
