@@ -31,7 +31,7 @@ TEST(Event, AnAnnouncedValueNeverComesBack) {
   std::atomic<std::uint32_t> word{0};
   Event event(word);
   const std::uint32_t first = event.announce();
-  event.wake_one();  // Wakes nobody, so W is cleared.
+  event.wake_one();                         // Wakes nobody, so W is cleared.
   const std::uint32_t between = first + 2;  // As announced while the waker looks for sleepers.
   const std::uint32_t second = event.announce();
   EXPECT_NE(second, between) << "would fall asleep on a wake that came while W was clear";
