@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ipc0cp/type_registry.hpp"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <mutex>
@@ -17,6 +18,8 @@ using Key = std::pair<std::string, std::string>;  // name, version; version "" i
 
 constexpr std::array<std::string_view, 8> kBuiltInTypes = {"bytes", "text", "json", "ndarray",
                                                            "image", "list", "map",  "flatbuffer"};
+// Of ipc0cp.Queue; see docs/object_format.md.
+constexpr std::array<std::string_view, 2> kReservedTypes = {"pickle", "python"};
 
 }  // namespace
 
@@ -58,6 +61,11 @@ TypeRegistry& TypeRegistry::instance() {
 
 void TypeRegistry::insert(std::string_view name, std::string_view version, Deserializer function) {
   if (name.empty()) throw Error(ErrorCode::invalid_argument, "register_type: the name is empty");
+  if (std::find(kReservedTypes.begin(), kReservedTypes.end(), name) != kReservedTypes.end()) {
+    throw Error(ErrorCode::invalid_argument, "register_type(\"" + std::string(name) +
+                                                 "\"): the name is reserved for ipc0cp.Queue; "
+                                                 "choose another");
+  }
   if (!function) {
     throw Error(ErrorCode::invalid_argument,
                 "register_type(\"" + std::string(name) + "\"): the function is empty");

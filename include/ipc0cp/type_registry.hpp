@@ -54,7 +54,8 @@ class IPC0CP_EXPORT TypeRegistry {
   ///   (a copy). Any thread that pops calls it, also several at the same time. What it throws
   ///   passes through pop; the message counts as popped.
   /// @param version for this version only; empty: for all versions without one of their own.
-  /// @throws Error (invalid_argument) for an empty name, an empty std::function or a null pointer.
+  /// @throws Error (invalid_argument) for an empty name, a name reserved for ipc0cp.Queue
+  ///   (`pickle`, `python`), an empty std::function or a null pointer.
   template <class Function>
   void register_type(std::string_view name, Function&& function, std::string_view version = {}) {
     insert(name, version, wrap(std::forward<Function>(function)));

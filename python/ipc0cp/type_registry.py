@@ -141,7 +141,9 @@ def _check_arguments(
     if type(name) is not str or not name:
         raise InvalidArgument(f"a type needs a name, not {name!r}")
     if name in RESERVED_TAGS:
-        raise InvalidArgument(f"the type name {name!r} is reserved")
+        raise InvalidArgument(
+            f"the type name {name!r} is reserved for ipc0cp.Queue; choose another"
+        )
     if not callable(deserialize):
         raise InvalidArgument(f"deserialize must be callable, not {deserialize!r}")
     if version is not None and type(version) is not str:

@@ -220,8 +220,10 @@ TEST_F(TypeRegistryTest, ExceptionsPassThroughAndNothingIsAnError) {
   }
 }
 
-TEST_F(TypeRegistryTest, EmptyNamesAndFunctionsAreRefused) {
+TEST_F(TypeRegistryTest, EmptyAndReservedNamesAndEmptyFunctionsAreRefused) {
   EXPECT_THROW(registry.register_type("", from_pointer), Error);
+  EXPECT_THROW(registry.register_type("python", from_pointer), Error);
+  EXPECT_THROW(registry.register_type("pickle", from_pointer, "2.0"), Error);
   EXPECT_THROW(registry.register_type("point", TypeRegistry::Deserializer{}), Error);
   std::function<std::unique_ptr<Point>(const Metadata&, const std::vector<std::uint8_t>&)> empty;
   EXPECT_THROW(registry.register_type("point", empty), Error);
