@@ -44,6 +44,12 @@ bool range_is_held(int file, std::uint64_t first_byte, std::uint64_t count) noex
   return range.l_type != F_UNLCK;
 }
 
+bool own_byte_is_held(int file, std::uint64_t byte) noexcept {
+  auto range = byte_range(F_RDLCK, byte, 1);
+  if (fcntl(file, F_OFD_GETLK, &range) != 0) return errno != EBADF;
+  return range.l_type != F_UNLCK;
+}
+
 int move_high(int file) noexcept {
   rlimit limit{};
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return file;

@@ -21,6 +21,10 @@ void unlock_byte(int file, std::uint64_t byte) noexcept;
 /// answers true: nobody is declared dead for want of knowledge.
 bool range_is_held(int file, std::uint64_t first_byte, std::uint64_t count) noexcept;
 
+/// The same for a byte that this process locks itself, through another of its descriptors. Whoever
+/// closes all descriptors of a process closes that one, too: then the lock is gone as well.
+bool own_byte_is_held(int file, std::uint64_t byte) noexcept;
+
 /// Moves a descriptor to a high number, out of the way of close_range() and of loops over small
 /// numbers; gives the same descriptor back where that is not possible.
 int move_high(int file) noexcept;

@@ -251,7 +251,10 @@ class Channel {
   /// What a blocked call waits for.
   enum class Wait { kLock, kRoom, kConsumer };
   void log_long_wait(Wait wait) const noexcept;
+  bool log_silence(std::int64_t waited_ns) const noexcept;
+  [[nodiscard]] std::string describe_wait(const char* what, std::int64_t waited_ns) const;
   [[nodiscard]] std::string explain_wait(Wait wait) const;
+  [[nodiscard]] std::string explain_silence(std::int64_t waited_ns) const;
   [[nodiscard]] std::string advice(Wait wait, bool any_stopped, bool any_held) const;
 
   // channel_watch.cpp

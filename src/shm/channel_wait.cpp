@@ -279,6 +279,7 @@ ErrorCode Channel::pop_slowly(Target& target, Deadline& deadline) noexcept {
   Header& header = ring_->header();
   ErrorCode result = ErrorCode::buffer_empty;
   std::int64_t start_ns = 0;
+  std::int64_t explain_at_ns = 0;
   while (true) {
     const bool hit = spin_for_data();
     std::uint32_t announced = 0;
@@ -292,6 +293,7 @@ ErrorCode Channel::pop_slowly(Target& target, Deadline& deadline) noexcept {
     const std::int64_t now_ns = platform::now_ns();
     if (start_ns == 0) {
       start_ns = now_ns;
+      explain_at_ns = now_ns + kLongWaitNs;
       slot.blocked_since_ns.store(now_ns, std::memory_order_relaxed);
     }
     const ErrorCode state = check_while_waiting(now_ns);
@@ -304,6 +306,9 @@ ErrorCode Channel::pop_slowly(Target& target, Deadline& deadline) noexcept {
     if (left_ns <= 0) {
       result = ErrorCode::timeout;
       break;
+    }
+    if (now_ns > explain_at_ns) {
+      explain_at_ns = log_silence(now_ns - start_ns) ? platform::kForever : now_ns + kLongWaitNs;
     }
     if (hit) continue;
     header.consumer_waits.fetch_add(1, std::memory_order_relaxed);

@@ -11,6 +11,7 @@
 
 #include "log_internal.hpp"
 #include "platform/clock.hpp"
+#include "platform/limits.hpp"
 #include "platform/liveness.hpp"
 #include "shm/joining.hpp"
 
@@ -25,7 +26,8 @@ using platform::LockResult;
 std::string quoted(const std::string& name) { return "ring '" + name + "'"; }
 
 [[noreturn]] void fail_system(const std::string& what, int error) {
-  throw Error(ErrorCode::system_error, what + ": " + std::strerror(error), error);
+  throw Error(ErrorCode::system_error,
+              what + ": " + std::strerror(error) + platform::limit_behind(error), error);
 }
 
 [[noreturn]] void fail_no_space(const OpenOptions& options, std::uint64_t needed_bytes) {
@@ -88,7 +90,7 @@ class Opening {
   Attempt open_or_give_way() {
     try {
       const Attempt attempt = open_existing();
-      if (attempt == Attempt::again) give_way();
+      if (attempt == Attempt::again) check_removed(give_way());
       return attempt;
     } catch (...) {
       give_way();
@@ -97,16 +99,28 @@ class Opening {
   }
 
   /// Who has held life and does not join: a consumer that closed meanwhile could not remove the
-  /// name, and has left it to us.
-  void give_way() {
+  /// name, and has left it to us. @return 0, or why the name could not be removed.
+  int give_way() {
     membership_.reset();
     File file;
     Geometry geometry;
     std::string what_is_wrong;
     if (std::exchange(held_life_, false) && platform::open_existing(path_, file) == 0 &&
         Segment::read_geometry(file, geometry, what_is_wrong) == ErrorCode::ok) {
-      remove_if_retired(file.get(), options_.name);
+      return remove_if_retired(file.get(), options_.name);
     }
+    return 0;
+  }
+
+  /// Where only its owner may remove a file, as in /dev/shm, to try again would never end.
+  void check_removed(int error) const {
+    FileIdentity named;
+    if ((error != EPERM && error != EACCES) || platform::identity_of(path_, named) != 0) return;
+    throw Error(ErrorCode::permission_denied,
+                path_ + " is left over from a ring that has ended, and only user " +
+                    std::to_string(named.owner) + " may remove it (`ipc0cp rm " + options_.name +
+                    "`); or choose another name",
+                error);
   }
 
   Attempt open_existing() {
@@ -115,7 +129,7 @@ class Opening {
     FileIdentity identity;
     if (const int error = platform::identity_of(files.token.get(), identity))
       fail_system(path_, error);
-    check_owner(identity);
+    check_file(identity);
     if (platform::lock_byte(files.token.get(), kLifeByte, LockKind::read) != LockResult::taken) {
       return Attempt::again;
     }
@@ -158,10 +172,15 @@ class Opening {
     return true;
   }
 
-  void check_owner(const FileIdentity& identity) const {
+  void check_file(const FileIdentity& identity) const {
     if (!identity.regular) {
       throw Error(ErrorCode::not_a_ring,
                   path_ + " is not a regular file; remove it or choose another name");
+    }
+    if (identity.links > 1) {
+      throw Error(ErrorCode::not_a_ring,
+                  path_ + " has " + std::to_string(identity.links) +
+                      " names (hard links), a ring has one; remove the others");
     }
     const auto& trusted = options_.trusted_owners;
     if (identity.owner == platform::effective_user() ||
@@ -205,7 +224,7 @@ class Opening {
     membership->recovery.run(nullptr);
     const bool retired = membership->header().retired.load(std::memory_order_acquire) != 0;
     if (membership->queue.size() == 0 || retired) {
-      platform::remove_name(path_);
+      check_removed(platform::remove_name(path_));
       return Attempt::again;
     }
     return platform::lock_byte(files.token.get(), kLifeByte, LockKind::read) == LockResult::taken

@@ -100,6 +100,7 @@ class Membership {
     }
     return outcome == Lock::Outcome::timed_out ? ErrorCode::timeout : enter_after_take_over();
   }
+  ErrorCode check_own_token(std::int64_t now_ns, std::int64_t interval_ns) noexcept;
   ErrorCode enter_after_take_over() noexcept;
   [[nodiscard]] bool anyone_is_gone(bool thorough) const noexcept;
   ErrorCode refuse_damaged() noexcept;
@@ -126,6 +127,7 @@ class Membership {
   std::atomic<std::uint32_t> sweeps_{0};
   std::atomic<int> busy_{0};
   std::atomic<bool> token_lost_{false};
+  std::atomic<std::int64_t> own_token_seen_ns_{0};
 };
 
 }  // namespace ipc0cp::shm

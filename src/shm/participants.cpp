@@ -117,7 +117,7 @@ bool Participants::is_gone(std::uint32_t slot, std::uint64_t word) const noexcep
 }
 
 bool Participants::own_token_is_held() const noexcept {
-  return platform::range_is_held(probe_file_.get(), kTokenByte + slot_of(self_), 1);
+  return platform::own_byte_is_held(probe_file_.get(), kTokenByte + slot_of(self_));
 }
 
 bool Participants::ring_is_kept() const noexcept {

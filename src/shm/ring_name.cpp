@@ -63,17 +63,19 @@ std::string checked_name(const std::string& name) {
   return bare;
 }
 
-void remove_if_retired(int file, const std::string& name) noexcept {
+int remove_if_retired(int file, const std::string& name) noexcept {
   // A ring is never un-retired, so this can be asked first.
-  if (!is_retired(file)) return;
-  if (platform::lock_byte(file, kLifeByte, LockKind::write) != LockResult::taken) return;
+  if (!is_retired(file)) return 0;
+  if (platform::lock_byte(file, kLifeByte, LockKind::write) != LockResult::taken) return 0;
+  int error = 0;
   try {
     const std::string path = path_of(name);
-    if (is_named(file, path)) platform::remove_name(path);
+    if (is_named(file, path)) error = platform::remove_name(path);
   } catch (const std::bad_alloc&) {
     // The name stays; the next newcomer finds the ring retired and removes it.
   }
   platform::unlock_byte(file, kLifeByte);
+  return error;
 }
 
 }  // namespace ipc0cp::shm

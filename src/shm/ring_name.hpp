@@ -12,6 +12,7 @@ std::string checked_name(const std::string& name);
 
 /// Removes the name if it still is that of `file`, a ring, and the ring is retired. Never waits:
 /// life is write-locked through `file`, and whoever has it just then does the same afterwards.
-void remove_if_retired(int file, const std::string& name) noexcept;
+/// @return 0, or why the name could not be removed (EPERM: it belongs to another user).
+int remove_if_retired(int file, const std::string& name) noexcept;
 
 }  // namespace ipc0cp::shm

@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "fates.hpp"
 #include "ipc0cp/ring_buffer.hpp"
 #include "ring_worker.hpp"
 #include "shm/channel.hpp"
@@ -51,6 +52,7 @@ class Producer {
 
   void run() {
     while (sequence_ < count_ && ledger_[Ledger::kStop] == 0) {
+      Fate::between_operations();
       ledger_[Ledger::kAttempted] = sequence_ + 1;
       if (!push_next()) {
         ledger_[Ledger::kRefused]++;
@@ -125,6 +127,7 @@ class Consumer {
   /// Ends at end of stream, or after `count` messages, or when told to.
   void run() {
     while (ledger_[Ledger::kStop] == 0 && ledger_[Ledger::kCount] < count_) {
+      Fate::between_operations();
       // Counted before the pop: a kill finds at most so many in our hands.
       ledger_[Ledger::kHeld] = held_.size() + 1;
       std::optional<ipc0cp::Message> message = pop();
@@ -213,6 +216,8 @@ int run(int count, char** arguments) {
   // The watchdog: SIGALRM ends a worker that hangs.
   alarm(static_cast<unsigned>(options.number("alarm", 60)));
   const Ledger ledger(options.text("ledger"));
+  const Fate fate(options.text("fate"), ledger);
+  const std::vector<char> ballast(options.number("ballast", 0), 'x');  // For a core dump to write.
   const std::string role = options.text("role");
   if (role == "produce") {
     Producer(options, ledger).run();

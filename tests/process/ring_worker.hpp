@@ -28,7 +28,7 @@ class Ledger {
     kAcknowledged = 1,  ///< Producer: messages whose push returned true.
     kHeld = 2,          ///< Consumer: messages it holds, at least.
     kCount = 3,         ///< Consumer: entries written.
-    kReady = 4,         ///< 1 once the worker has attached.
+    kReady = 4,         ///< 1 once the worker has attached, 2 once its fate has come.
     kStop = 5,          ///< Set by the test: finish.
     kRefused = 6,       ///< Pushes that returned false or found no consumer.
     kEnded = 7,         ///< 1 once a consumer takes no more.

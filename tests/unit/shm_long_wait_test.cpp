@@ -136,5 +136,63 @@ TEST(LongWait, NamesTheHolderAndTheWayOut) {
   kill_child(holder);
 }
 
+/// A pop that nothing will come to, in a thread; its time-out is longer than the silence.
+std::future<void> pop_in_vain(SharedRingBufferConsumer& consumer) {
+  return std::async(std::launch::async, [&] {
+    expect_code(ErrorCode::timeout, [&] { consumer.pop_raw(kLongEnough); });
+  });
+}
+
+TEST(LongWait, OfAPopNamesWhoIsExpected) {
+  Lines lines;
+  RingName lonely;
+  SharedRingBufferConsumer of_lonely(lonely.get(), 64 * kKibi, {.expected_producers = 2});
+  SharedRingBufferProducer(lonely.get(), 64 * kKibi).close();
+
+  RingName silent;
+  SharedRingBufferConsumer of_silent(silent.get(), 64 * kKibi);
+  const pid_t producer = stopped_child([&] {
+    SharedRingBufferProducer stopping(silent.get(), 64 * kKibi);
+    raise(SIGSTOP);
+  });
+
+  Pair unfinished(64 * kKibi, {.redeliver = true});
+  unfinished.push(12'000);
+  const pid_t worker = stopped_child([&] {
+    SharedRingBufferConsumer slow(unfinished.name.get(), 0);
+    const auto message = slow.pop_raw(5s);
+    raise(SIGSTOP);
+  });
+  unfinished.producer.close();
+
+  Pair idle;
+  std::vector<std::future<void>> pops;
+  for (SharedRingBufferConsumer* consumer :
+       {&of_lonely, &of_silent, &unfinished.consumer, &idle.consumer}) {
+    pops.push_back(pop_in_vain(*consumer));
+  }
+  for (std::future<void>& pop : pops) pop.get();
+
+  const auto of = [&](const std::string& ring) {
+    const std::vector<std::string> found = lines.about(ring);
+    EXPECT_EQ(found.size(), 1U) << ring;
+    return found.empty() ? std::string() : found[0];
+  };
+  expect_words(of(lonely.get()), {"waiting for a producer", "1 of 2 expected", "none is left",
+                                  lonely.get(), "expected_producers"});
+  EXPECT_EQ(of_lonely.stats().active_producers, 0U);
+  expect_words(of(silent.get()), {"waiting for a message", "1 of 1 expected",
+                                  "producer of process " + std::to_string(producer), "here for",
+                                  "stopped", "SIGCONT"});
+  EXPECT_EQ(of_silent.stats().active_producers, 1U);
+  expect_words(of(unfinished.name.get()),
+               {"waiting for the end of the stream", "0 message(s) queued",
+                std::to_string(unfinished.consumer.stats().used_bytes) + " of 65536 bytes in use",
+                "consumer of process " + std::to_string(worker), "holds 1 block(s) with 12000"});
+  EXPECT_TRUE(lines.about(idle.name.get()).empty()) << "an idle consumer is no trouble";
+  kill_child(producer);
+  kill_child(worker);
+}
+
 }  // namespace
 }  // namespace ipc0cp::testing

@@ -114,6 +114,27 @@ TEST_F(ParticipantsTest, LostTokenIsNoticed) {
   EXPECT_FALSE(me().own_token_is_held());
 }
 
+TEST_F(ParticipantsTest, TokenThatWasClosedWithEveryOtherDescriptorIsNoticed) {
+  const auto other = ring_.join(Role::kProducer);
+  close(other->token_file());
+  close(other->probe_file());
+  EXPECT_FALSE(other->own_token_is_held());
+  EXPECT_FALSE(me().is_dead(me().self())) << "but nobody else is declared dead for that";
+  EXPECT_FALSE(other->is_dead(me().self()));
+}
+
+TEST_F(ParticipantsTest, LostTokenIsNoticedThoughOthersLookAroundFirst) {
+  Membership& ring = *ring_.membership;
+  const std::int64_t interval_ns = 10 * platform::kMillisecond;
+  std::int64_t now_ns = platform::now_ns();
+  EXPECT_EQ(ring.sweep(now_ns, interval_ns), ErrorCode::ok);
+  platform::unlock_byte(me().token_file(), kTokenByte + slot_of(me().self()));
+  now_ns += interval_ns;
+  ring_.header().last_sweep_ns = now_ns;
+  EXPECT_EQ(ring.sweep(now_ns, interval_ns), ErrorCode::corrupt_buffer);
+  EXPECT_TRUE(ring.token_lost());
+}
+
 TEST_F(ParticipantsTest, DescribesItsProcess) {
   const Slot& slot = me().own_slot();
   EXPECT_EQ(slot.process_id, static_cast<std::uint32_t>(getpid()));

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
+import platform
 import random
 import signal
 import sys
@@ -15,6 +18,7 @@ from workers import (
     ATTEMPTED,
     COUNT,
     ENDED,
+    FATE_IS_DONE,
     HELD,
     READY,
     REFUSED,
@@ -112,11 +116,41 @@ def consume(options: dict[str, str], ledger: Ledger) -> None:
         held.clear()
 
 
+def install_fate(name: str, ledger: Ledger) -> None:
+    """What becomes of us at SIGUSR1, as in tests/process/fates.hpp."""
+
+    def clone_without_handlers() -> None:
+        number = {"x86_64": 56, "aarch64": 220}[platform.machine()]
+        if ctypes.CDLL(None).syscall(number, signal.SIGCHLD, None, None, None, None) != 0:
+            ledger[READY] = FATE_IS_DONE
+            return
+        signal.alarm(60)
+        while not ledger[STOP]:
+            time.sleep(0.01)
+        os._exit(0)
+
+    def close_range() -> None:
+        os.closerange(3, (1 << 31) - 1)
+        ledger[READY] = FATE_IS_DONE
+
+    fates = {
+        "exit": lambda: os._exit(0),
+        "exec": lambda: os.execv("/bin/sleep", ["sleep", "60"]),
+        "clone": clone_without_handlers,
+        "close_range": close_range,
+    }
+    signal.signal(signal.SIGUSR1, lambda *_: fates[name]())
+
+
 def main() -> None:
     options = dict(argument.split("=", 1) for argument in sys.argv[1:])
     signal.alarm(int(options.get("alarm", "60")))  # The watchdog.
     ledger = Ledger(Path(options["ledger"]))
+    ballast = b"x" * int(options.get("ballast", "0"))  # For a core dump to write.
+    if "fate" in options:
+        install_fate(options["fate"], ledger)
     {"produce": produce, "consume": consume}[options["role"]](options, ledger)
+    del ballast
 
 
 if __name__ == "__main__":

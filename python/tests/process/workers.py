@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
-BUILD = Path(os.environ.get("IPC0CP_BUILD_DIR") or ROOT / "build")
+BUILD = Path(os.environ.get("IPC0CP_BUILD_DIR") or ROOT / "build").absolute()
 CPP_WORKER = BUILD / "tests" / "ring_worker"
 PYTHON_WORKER = Path(__file__).with_name("python_worker.py")
 SHM = Path("/dev/shm")
@@ -25,6 +25,7 @@ PATIENCE = 30.0
 LEDGER_WORDS = 1 << 20
 ATTEMPTED, ACKNOWLEDGED, HELD, COUNT, READY, STOP, REFUSED, ENDED = range(8)
 FIRST_ENTRY = 8
+FATE_IS_DONE = 2  # In READY.
 SEQUENCE_BITS = 40
 
 
@@ -148,8 +149,8 @@ class Team:
         self.consumers.append(worker)
         return worker
 
-    def hold_lock(self) -> Worker:
-        worker = self._start("cpp", (), role="hold_lock")
+    def hold_lock(self, **options: object) -> Worker:
+        worker = self._start("cpp", (), role="hold_lock", **options)
         self.others.append(worker)
         return worker
 
@@ -177,6 +178,7 @@ class Team:
     def end(self) -> None:
         """After the test, however it went."""
         for worker in self.workers():
+            worker.ledger[STOP] = 1  # Also for the clones of a worker.
             if worker.is_running():
                 worker.process.kill()
                 worker.process.wait(PATIENCE)

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+// Limits of this process that make system calls fail.
+#pragma once
+
+#include <string>
+
+namespace ipc0cp::platform {
+
+/// Which limit of this process may be behind an errno, and the way out: "; ...", to be appended to
+/// an error text, or nothing.
+std::string limit_behind(int error);
+
+}  // namespace ipc0cp::platform
