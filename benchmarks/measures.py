@@ -124,7 +124,7 @@ NAMES = {
     "ring": "ipc0cp", "ring_objects": "ipc0cp, objects", "ring_batch": "ipc0cp, 64 per call",
     "queue": "multiprocessing.Queue", "connection": "multiprocessing.Pipe",
     "faster_fifo": "faster-fifo", "zeromq": "ZeroMQ", "boost": "Boost.Interprocess",
-    "slots": "shared_memory slots", "unix_socket": "unix socket", "pipe": "plain pipe",
+    "slots": "shared_memory slots", "socket": "unix socket", "pipe": "plain pipe",
     "stdio_raw": "STDIO (raw framing)", "stdio_api": "STDIO (API framing)",
 }
 

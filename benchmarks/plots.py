@@ -24,7 +24,7 @@ COLOURS = {
     "ring": OWN_COLOUR, "ring_objects": "#e8a0ab", "ring_batch": "#e8a0ab", "floor": "#222222",
     "pipe": "#8d99ae", "connection": "#5fa8d3", "queue": "#1b6ca8", "slots": "#66a182",
     "faster_fifo": "#edae49", "zeromq": "#9d6bb5", "iceoryx2": "#00798c", "iceoryx": "#00a6a6",
-    "unix_socket": "#5fa8d3", "boost": "#edae49", "stdio_raw": "#bcbcbc", "stdio_api": "#b07d62",
+    "socket": "#5fa8d3", "boost": "#edae49", "stdio_raw": "#bcbcbc", "stdio_api": "#b07d62",
 }
 STYLE: Any = {
     "font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
@@ -101,9 +101,9 @@ def round_trips(_: dict[str, Any], rounds: list[Round]) -> Figure:
             axes.set(title=f"{NAMES[language]}: {bytes_label(SIZES[size])} there and back",
                      xscale="log")
             axes.xaxis.set_major_formatter(PLAIN_NUMBERS)
+            axes.set_xlabel("microseconds: bar p50, | p99, x p99.9")
             axes.grid(visible=False, axis="y")
-    for axes in panels[1]:
-        axes.set_xlabel("microseconds: bar p50, | p99, x p99.9")
+            axes.set_visible(bool(bars))
     return figure
 
 

@@ -26,7 +26,7 @@ SLOW_US = 200
 PYTHON = ("ring", "pipe", "stdio_raw", "stdio_api", "connection", "queue", "slots", "faster_fifo",
           "zeromq", "iceoryx2")
 CPP = ("ring", "ring_objects", "ring_batch", "floor", "pipe", "stdio_raw", "stdio_api",
-       "unix_socket", "boost", "zeromq", "iceoryx", "iceoryx2")
+       "socket", "boost", "zeromq", "iceoryx", "iceoryx2")
 #: Many small messages in one call.
 SMALL_ONLY = frozenset({"ring_batch"})
 TRANSPORTS = {"python": PYTHON, "cpp": CPP}
@@ -37,7 +37,7 @@ WORK_QUEUES = {"python": ("ring", "queue", "slots", "faster_fifo", "zeromq"),
                "cpp": ("ring", "floor", "boost", "zeromq")}
 CROSS = ("ring", "stdio_raw", "stdio_api")
 PONGS = {"python": ("ring", "pipe", "connection", "queue", "faster_fifo", "zeromq", "iceoryx2"),
-         "cpp": ("ring", "floor", "pipe", "unix_socket", "boost", "zeromq", "iceoryx", "iceoryx2")}
+         "cpp": ("ring", "floor", "pipe", "socket", "boost", "zeromq", "iceoryx", "iceoryx2")}
 
 
 @dataclasses.dataclass(frozen=True)
