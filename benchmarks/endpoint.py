@@ -21,7 +21,7 @@ from typing import Any, TextIO
 
 import numpy as np
 import transports
-from payload_pool import CACHE_LINE, HEAD, MODULUS, PIECES, PayloadPool, touch
+from payload_pool import HEAD, MODULUS, PIECES, SMALL_BYTES, PayloadPool, touch
 from transports.base import Link, Receiver, Sender, Transport
 
 CHECKED_ONE_IN = 64
@@ -112,8 +112,8 @@ def consume(receiver: Receiver, options: argparse.Namespace, control: Control) -
     pool = PayloadPool(options.min_size, options.max_size)
     sizes, head_of, receive = pool.sizes, HEAD.unpack_from, receiver.receive
     one_in = 1 if options.check == "all" else CHECKED_ONE_IN
-    # The head is in the first line.
-    is_touched = options.touch == "yes" and options.max_size > CACHE_LINE
+    # Of a small message, the head is what one reads.
+    is_touched = options.touch == "yes" and options.max_size >= SMALL_BYTES
     slow_us = options.slow_us
     count = size = check_sum = checked = 0
     control.wait_for_go()

@@ -84,13 +84,15 @@ class StdioSender(Sender):
 
 
 class StdioReceiver(Receiver):
-    """An array that owns its memory, or bytes."""
+    """An array that owns its memory, or bytes, as C++ may send them."""
 
     def __init__(self, link: Link) -> None:
         self._consumer = ipc0cp.StdioConsumer(link.files[0])
 
     def receive(self) -> Any:
-        return self._consumer.pop()
+        message = self._consumer.pop()
+        is_large = type(message) is bytes and len(message) >= SMALL_BYTES
+        return np.frombuffer(message, np.uint8) if is_large else message
 
     def close(self) -> None:
         self._consumer.close()
