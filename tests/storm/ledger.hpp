@@ -49,8 +49,9 @@ struct Counters {
 struct Ledger {
   std::atomic<bool> stop{false};
   std::atomic<bool> last_has_ended{false};
-  std::atomic<std::uint64_t> noted{0};  ///< By all consumers; tells whether anything moves.
-  std::uint32_t producers = 0;          ///< Entries in use, counted by the driver.
+  std::atomic<bool> ring_is_kept{false};  ///< The one that is never struck has joined.
+  std::atomic<std::uint64_t> noted{0};    ///< By all consumers; tells whether anything moves.
+  std::uint32_t producers = 0;            ///< Entries in use, counted by the driver.
   std::uint32_t consumers = 0;
   Counters counters;
   std::array<ConsumerEntry, kMostConsumers> consumer;

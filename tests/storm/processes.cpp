@@ -83,7 +83,11 @@ pid_t fork_pid_1(const std::function<void()>& work, std::atomic<pid_t>& worker) 
 }
 
 End end_of(int status) {
-  if (WIFSIGNALED(status)) return WTERMSIG(status) == SIGKILL ? End::killed : End::failed;
+  if (WIFSIGNALED(status)) {
+    if (WTERMSIG(status) == SIGKILL) return End::killed;
+    std::fprintf(stderr, "a process was ended by signal %d\n", WTERMSIG(status));
+    return End::failed;
+  }
   return WEXITSTATUS(status) == 0 ? End::orderly : End::failed;
 }
 

@@ -92,7 +92,14 @@ struct Worker {
 class Storm {
  public:
   Storm(const Options& options, Ledger& ledger)
-      : options_(options), ledger_(ledger), dice_(options.seed) {
+      : options_(options),
+        ledger_(ledger),
+        dice_(options.seed),
+        keeper_([&] { keep_ring(options.settings, ledger); }, options.own_namespaces) {
+    while (!ledger.ring_is_kept.load()) {
+      if (keeper_.poll()) throw Violation("the ring could not be made");
+      usleep(1000);
+    }
     for (std::size_t index = 0; index < options.processes; ++index) {
       workers_.push_back(start(index % 2 == 0));
     }
@@ -126,6 +133,7 @@ class Storm {
       worker.child.go_on();
       expect_orderly(worker.child.wait());
     }
+    expect_orderly(keeper_.wait());
     ledger_.stop.store(false);
     expect_orderly(last.wait());
     if (!ledger_.last_has_ended.load()) throw Violation("the end of the stream never came");
@@ -199,12 +207,14 @@ class Storm {
   }
 
   static void expect_orderly(End end) {
+    if (end == End::killed) throw Violation("a process was killed, and not by the storm");
     if (end != End::orderly) throw Violation("a process did not end as it should");
   }
 
   const Options& options_;
   Ledger& ledger_;
   std::mt19937_64 dice_;
+  Child keeper_;
   std::vector<Worker> workers_;
   std::vector<Worker> dying_;
   std::uint64_t kills_ = 0;

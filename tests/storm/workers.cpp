@@ -179,6 +179,14 @@ class Consumer {
 
 }  // namespace
 
+void keep_ring(const Settings& settings, Ledger& ledger) {
+  SharedRingBufferProducer producer(settings.ring, settings.total_bytes,
+                                    {.redeliver = settings.redeliver, .stale = Stale::resume});
+  ledger.ring_is_kept.store(true);
+  while (!ledger.stop.load()) usleep(1000);
+  producer.close();
+}
+
 void produce(const Settings& settings, Ledger& ledger, std::uint32_t index, std::uint64_t seed) {
   Producer(settings, ledger, index, seed).run();
 }

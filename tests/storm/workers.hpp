@@ -19,6 +19,9 @@ struct Settings {
   bool redeliver = false;
 };
 
+/// Joins and does nothing until the ledger says stop. Without it a moment in which nobody lives
+/// would end the ring, and with it the counters.
+void keep_ring(const Settings& settings, Ledger& ledger);
 /// Pushes until the ledger says stop or the entry is full.
 /// @throws Error, std::runtime_error: a violation.
 void produce(const Settings& settings, Ledger& ledger, std::uint32_t index, std::uint64_t seed);
