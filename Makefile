@@ -13,6 +13,8 @@ JOBS ?= $(shell nproc)
 FUZZ_SECONDS ?= 600
 VENV := .venv
 VENV_PYTHON := $(VENV)/bin/python
+# A rival wants other versions than the tests.
+BENCH_VENV := build/bench_venv
 
 help:  ## list all targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,9 +42,13 @@ demo: $(VENV)  ## stream photographs through C++ workers, one of which gets kill
 	$(VENV_PYTHON) -m pip install -q -e ".[demo]"
 	$(VENV_PYTHON) examples/demo/run_demo.py $(DEMO_OPTIONS)
 
-bench: build $(VENV)  ## measure against pipes and multiprocessing.Queue
-	$(VENV_PYTHON) -m pip install -q -e .
-	$(VENV_PYTHON) benchmarks/run_benchmark.py $(BENCH_OPTIONS)
+bench:  ## measure beside all rivals, draw plots (BENCH_OPTIONS="--duration 10")
+	$(PYTHON) scripts/system_packages.py cpp tests python bench
+	cmake --preset release
+	cmake --build --preset release -j $(JOBS)
+	$(PYTHON) -m venv $(BENCH_VENV)
+	$(BENCH_VENV)/bin/python -m pip install -q -e ".[bench]"
+	$(BENCH_VENV)/bin/python benchmarks/run_benchmark.py --plot build/plots $(BENCH_OPTIONS)
 
 crash: build  ## kill a victim at every instruction of every operation (long)
 	build/tests/crash/crash_harness --whole

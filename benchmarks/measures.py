@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is measured, against what, and what it should reach: the rows of the table.
+"""What should be reached, as data, and what came out beside it.
 
-A figure is `program.key` of one round, as the programs print them. A row is the median over rounds;
-ratios are taken within a round first, because the machine is never the same twice.
+A figure is `SETTING:KEY` of one round (see scenarios.py). Ratios are taken within a round first,
+and only between runs of one phase, because the machine is never the same twice: the medians of
+these ratios count. Nothing here decides whether the program succeeds.
 """
 
 from __future__ import annotations
@@ -10,176 +11,172 @@ from __future__ import annotations
 import dataclasses
 import operator
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
-Round = dict[str, dict[str, float]]
+from scenarios import SLOW_US
+
+Round = dict[str, dict[str, Any]]
 
 # A cache line goes to the other core and back in about 110 ns, or in 530 ns when the two are far
-# apart; that changes by itself, and small messages between processes follow it.
+# apart; that changes by itself, and everything between two processes follows it.
 NEAR_NS = 250.0
 
+#: Unit and factor for the keys that are not shown as they are.
+UNITS = {
+    "consumer_mb_per_s": ("GB/s", 1e-3), "messages_per_second": ("M/s", 1e-6),
+    "cpu_seconds_per_gb": ("s/GB", 1.0), "kept_up_share": ("", 1.0),
+}
 
-def figure(name: str, a_round: Round) -> float:
-    program, key = name.split(".")
-    return a_round[program][key]
+
+def unit_of(figure: str) -> str:
+    key = figure.split(":")[1]
+    if key in UNITS:
+        return UNITS[key][0]
+    return {"us": "us", "ms": "ms", "ns": "ns", "percent": "%"}.get(key.rsplit("_", 1)[-1], "")
+
+
+def value_of(a_round: Round, figure: str) -> float | None:
+    """In the unit in which it is shown; None if it was not measured."""
+    setting, key = figure.split(":")
+    value = a_round.get(setting, {}).get(key)
+    return None if value is None else float(value) * UNITS.get(key, ("", 1.0))[1]
+
+
+def phase_of(a_round: Round, setting: str) -> str:
+    """`near` or `far`, `drifting` if it changed on the way, `any` if nobody asked."""
+    lines = [a_round.get(setting, {}).get(f"cache_line_{when}_ns") for when in ("before", "after")]
+    if None in lines:
+        return "any"
+    near = [line <= NEAR_NS for line in lines if line is not None]
+    return "near" if all(near) else "drifting" if any(near) else "far"
+
+
+def are_comparable(a_round: Round, one: str, other: str) -> bool:
+    phases = {phase_of(a_round, figure.split(":")[0]) for figure in (one, other)} - {"any"}
+    return len(phases) < 2 and "drifting" not in phases
+
+
+def add_derived(a_round: Round) -> None:
+    """How fast a consumer is that works on each message, in shares of what it would be if the
+    message cost it what it does when it keeps up."""
+    for language in ("python", "cpp"):
+        slow = a_round.get(f"{language}.ring.large.1x1.slow")
+        fast = a_round.get(f"{language}.ring.large.1x1")
+        if slow and fast:
+            expected = 1 / (1 / fast["messages_per_second"] + SLOW_US * 1e-6)
+            slow["kept_up_share"] = slow["messages_per_second"] / expected
 
 
 @dataclasses.dataclass(frozen=True)
 class Target:
-    """`of` says what is held against the limit: the figure, or its ratio or difference to the
-    rival's."""
+    """`limit` is held against the figure, or its ratio or difference to the best of the rivals.
 
+    `seen` is what came out on the machine for which the targets were set.
+    """
+
+    what: str
+    language: str
+    own: str
+    sign: str
     limit: float
-    at_least: bool = False
+    rivals: tuple[str, ...] = ()
     of: str = "ratio"
+    seen: str = ""
 
-    def value(self, own: float, rival: float) -> float:
-        combine: dict[str, Callable[[float, float], float]] = {
-            "figure": lambda own, _: own,
-            "ratio": operator.truediv,
-            "difference": operator.sub,
-        }
-        return combine[self.of](own, rival)
-
-    def is_met(self, value: float) -> bool:
-        return value >= self.limit if self.at_least else value <= self.limit
-
-
-@dataclasses.dataclass(frozen=True)
-class Measure:
-    name: str
-    figure: str
-    unit: str
-    target: Target | None = None
-    rival: str | None = None
-    rival_name: str = ""
-    near_only: bool = False  #: Counts only in rounds in which the cores were near.
+    @property
+    def asked(self) -> str:
+        unit = unit_of(self.own)
+        if self.of == "figure":
+            return f"{self.sign} {self.limit:g} {unit}".rstrip()
+        names = " and ".join(dict.fromkeys(rival_name(rival, self.own) for rival in self.rivals))
+        if self.of == "difference":
+            return f"{self.sign} {names} + {self.limit:g} {unit}"
+        return f"{self.sign} {self.limit:g}x {names}"
 
 
 @dataclasses.dataclass(frozen=True)
-class Row:
-    """A measure with what came out; the table and the JSON file are made of these."""
-
-    measure: str
-    unit: str
-    figure: float | None
-    rival_name: str
-    rival: float | None
-    ratio: float | None
-    target: str
-    met: bool | None
+class Outcome:
+    target: Target
+    own: float | None = None
+    rival: float | None = None
+    #: Of what the limit is held against.
+    value: float | None = None
+    is_reached: bool | None = None
+    #: There was no round in which own figure and rival were of one phase.
+    is_mixed: bool = False
 
 
-MEASURES = [
-    Measure("one process, 64 B: loan, publish, pop, release", "core_cycle.cycle_ns", "ns",
-            Target(110, of="figure")),
-    Measure("the same with 60,000 blocks out and holes", "core_cycle.cycle_many_ns", "ns",
-            Target(1.5), "core_cycle.cycle_ns", "10 blocks out"),
-    Measure("one process, 64 B: push, pop, release", "core_cycle.push_cycle_ns", "ns"),
-    Measure("C++, 0.5-5 MiB", "throughput_ring.gigabytes_per_second", "GB/s",
-            Target(12, at_least=True), "throughput_pipe.gigabytes_per_second", "plain pipe"),
-    Measure("C++, 0.5-5 MiB", "throughput_ring.gigabytes_per_second", "GB/s",
-            None, "throughput_floor.gigabytes_per_second", "floor"),
-    Measure("C++, 0.5-5 MiB, CPU per GB", "throughput_ring.cpu_seconds_per_gigabyte", "s",
-            None, "throughput_pipe.cpu_seconds_per_gigabyte", "plain pipe"),
-    Measure("Python, 0.5-5 MiB", "python_ring.gigabytes_per_second", "GB/s",
-            Target(10, at_least=True), "python_pipe.gigabytes_per_second", "plain pipe"),
-    Measure("Python, 0.5-5 MiB", "python_ring.gigabytes_per_second", "GB/s",
-            Target(40, at_least=True), "python_queue.gigabytes_per_second",
-            "multiprocessing.Queue"),
-    Measure("C++ STDIO, 0.5-5 MiB", "throughput_stdio_api.gigabytes_per_second", "GB/s",
-            Target(0.9, at_least=True), "throughput_stdio_raw.gigabytes_per_second",
-            "lengths and payloads"),
-    Measure("Python STDIO, 0.5-5 MiB", "python_stdio_api.gigabytes_per_second", "GB/s",
-            Target(0.8, at_least=True), "python_stdio_raw.gigabytes_per_second",
-            "lengths and payloads"),
-    Measure("ping-pong 64 B, p50, cores near", "ping_pong.p50_ns", "ns",
-            Target(700, of="figure"), "ping_pong.cache_line_before_ns", "one cache line",
-            near_only=True),
-    Measure("ping-pong 64 B, p50", "ping_pong.p50_ns", "ns",
-            None, "ping_pong.cache_line_before_ns", "one cache line"),
-    Measure("ping-pong 64 B, p99", "ping_pong.p99_ns", "ns"),
-    Measure("idle consumer, share of a core", "idle.idle_consumer_core_percent", "%",
-            Target(0.1, of="figure")),
-    Measure("idle producer, share of a core", "idle.idle_producer_core_percent", "%",
-            Target(0.1, of="figure")),
-    Measure("loan and view, 256 MiB", "large_ring.hand_over_256_mib_ns", "ns",
-            Target(2), "large_ring.hand_over_1_kib_ns", "1 KiB"),
-    Measure("Python, 64 B: push and pop", "python_cycle.bytes_cycle_us", "us",
-            Target(2.5, of="figure")),
-    Measure("Python, 480x640x3: push and pop", "python_cycle.array_cycle_us", "us",
-            Target(3, of="difference"), "python_cycle.memcpy_us", "one memcpy"),
-    Measure("ring of 1 GiB: creation", "large_ring.create_ms", "ms", Target(5, of="figure")),
-    Measure("ring of 1 GiB: resident, 1 MiB messages", "large_ring.resident_mib", "MiB",
-            Target(16, of="figure")),
-]
+def rival_name(rival: str, own: str) -> str:
+    """What tells the rival from the figure itself."""
+    languages, transport, *rest = rival.split(":")[0].split(".")
+    if languages == "program":
+        return rival.split(":")[1]
+    own_words = own.split(":")[0].split(".")
+    words = [] if languages == own_words[0] else [NAMES.get(languages, languages)]
+    if transport != own_words[1] or not words:
+        words.append(NAMES.get(transport, transport))
+    return " ".join([*words, *(word for word in rest if word not in own_words)])
 
 
-def is_near(a_round: Round) -> bool:
-    lines = a_round["ping_pong"]
-    return max(lines["cache_line_before_ns"], lines["cache_line_after_ns"]) <= NEAR_NS
+NAMES = {
+    "python": "Python", "cpp": "C++", "python-cpp": "Python to C++", "cpp-python": "C++ to Python",
+    "ring": "ipc0cp", "ring_objects": "ipc0cp, objects", "ring_batch": "ipc0cp, 64 per call",
+    "queue": "multiprocessing.Queue", "connection": "multiprocessing.Pipe",
+    "faster_fifo": "faster-fifo", "zeromq": "ZeroMQ", "boost": "Boost.Interprocess",
+    "slots": "shared_memory slots", "socket": "unix socket", "pipe": "plain pipe",
+    "stdio_raw": "STDIO (raw framing)", "stdio_api": "STDIO (API framing)",
+}
+
+COMBINE: dict[str, Callable[[float, float], float]] = {
+    "ratio": operator.truediv, "difference": operator.sub, "figure": lambda own, _: own}
+COMPARE: dict[str, Callable[[float, float], bool]] = {">=": operator.ge, "<=": operator.le}
 
 
-def describe_phases(rounds: list[Round]) -> str:
-    """How far apart the cores were, round by round; empty if that was not measured."""
-    if "ping_pong" not in rounds[0]:
-        return ""
-    phases = [f"{'near' if is_near(a_round) else 'far'}"
-              f" ({a_round['ping_pong']['cache_line_before_ns']:.0f} ns)" for a_round in rounds]
-    return f"cores, round by round: {', '.join(phases)}"
+def best_rival(a_round: Round, target: Target, any_phase: bool) -> float | None:
+    values = [value for rival in target.rivals
+              if (any_phase or are_comparable(a_round, target.own, rival))
+              and (value := value_of(a_round, rival)) is not None]
+    if not values:
+        return None
+    return max(values) if target.sign == ">=" else min(values)
 
 
-def describe(target: Target | None, unit: str) -> str:
-    if target is None:
-        return ""
-    sign = ">=" if target.at_least else "<="
-    texts = {"figure": f"{target.limit:g} {unit}", "ratio": f"{target.limit:g}x",
-             "difference": f"+{target.limit:g} {unit}"}
-    return f"{sign} {texts[target.of]}"
+def pairs_of(rounds: list[Round], target: Target, any_phase: bool) -> list[tuple[float, float]]:
+    """The figure and what it is held against, round by round."""
+    pairs = []
+    for a_round in rounds:
+        own = value_of(a_round, target.own)
+        rival = best_rival(a_round, target, any_phase) if target.rivals else own
+        if own is not None and rival is not None:
+            pairs.append((own, rival))
+    return pairs
 
 
-def make_row(measure: Measure, rounds: list[Round]) -> Row:
-    usable = [a_round for a_round in rounds if is_near(a_round)] if measure.near_only else rounds
-    target = describe(measure.target, measure.unit)
-    if not usable:
-        return Row(measure.name, measure.unit, None, measure.rival_name, None, None, target, None)
-    own = [figure(measure.figure, a_round) for a_round in usable]
-    rival = [figure(measure.rival, a_round) for a_round in usable] if measure.rival else None
-    ratios = [mine / other for mine, other in zip(own, rival, strict=True)] if rival else None
-    met = None
-    if measure.target is not None:
-        pairs = zip(own, rival or own, strict=True)
-        met = measure.target.is_met(
-            statistics.median(measure.target.value(mine, other) for mine, other in pairs))
-    return Row(
-        measure.name, measure.unit, statistics.median(own), measure.rival_name,
-        statistics.median(rival) if rival else None,
-        statistics.median(ratios) if ratios else None, target, met)
+def judge(target: Target, rounds: list[Round]) -> Outcome:
+    pairs = pairs_of(rounds, target, any_phase=False)
+    is_mixed = not pairs
+    pairs = pairs or pairs_of(rounds, target, any_phase=True)
+    if not pairs:
+        return Outcome(target, medians(rounds, target.own))
+    owns, rivals = zip(*pairs, strict=True)
+    value = statistics.median(COMBINE[target.of](own, rival) for own, rival in pairs)
+    return Outcome(target, statistics.median(owns),
+                   statistics.median(rivals) if target.rivals else None, value,
+                   COMPARE[target.sign](value, target.limit), is_mixed)
 
 
-def make_rows(rounds: list[Round]) -> list[Row]:
-    """The rows whose programs were run."""
-    programs = set(rounds[0])
-    return [make_row(measure, rounds) for measure in MEASURES
-            if {name.split(".")[0] for name in (measure.figure, measure.rival) if name} <= programs]
+def medians(rounds: list[Round], figure: str) -> float | None:
+    values = [value for one in rounds if (value := value_of(one, figure)) is not None]
+    return statistics.median(values) if values else None
 
 
-def number(value: float | None, unit: str = "") -> str:
-    if value is None:
-        return "-"
-    digits = f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
-    return f"{digits} {unit}".strip()
-
-
-def markdown_table(rows: list[Row]) -> str:
-    lines = ["| measure | figure | limit or rival in the same run | ratio | target | |",
-             "|---|---:|---|---:|---|---|"]
-    for row in rows:
-        rival = f"{row.rival_name} {number(row.rival, row.unit)}" if row.rival_name else ""
-        ratio = f"{number(row.ratio)}x" if row.ratio is not None else ""
-        met = {True: "met", False: "missed", None: ""}[row.met]
-        if row.figure is None:
-            met = "no such round"
-        lines.append(f"| {row.measure} | {number(row.figure, row.unit)} | {rival} | {ratio}"
-                     f" | {row.target} | {met} |")
-    return "\n".join(lines)
+def phases(rounds: list[Round]) -> Mapping[str, int]:
+    """How many runs were in which phase."""
+    counts: dict[str, int] = {}
+    for a_round in rounds:
+        for setting in a_round:
+            phase = phase_of(a_round, setting)
+            if phase != "any":
+                counts[phase] = counts.get(phase, 0) + 1
+    return counts

@@ -18,8 +18,9 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 import numpy as np
-from python_throughput import pin_to_core
-from python_transports import RING_BYTES, SPAWN
+from endpoint import pin_to_core
+from processes import SPAWN
+from transports.base import RING_BYTES
 
 import ipc0cp
 

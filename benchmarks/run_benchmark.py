@@ -1,149 +1,229 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Runs all benchmarks in turn, several rounds, and prints one Markdown table.
+"""Measures ipc0cp beside its rivals, several rounds of all of them in turn.
 
-It measures and never judges: the exit code is 0 unless a program fails, which wrong, lost or
-missing messages make it do. See benchmarks/README.md for the method.
+Prints Markdown tables, writes every figure to a JSON file and draws plots. It measures and never
+judges: the exit code is 0 unless a program fails, which wrong, lost or missing messages make it do.
+See benchmarks/README.md for the method.
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import datetime
-import fnmatch
 import json
 import os
 import platform
-import subprocess
+import re
 import sys
 from pathlib import Path
+from typing import Any
 
-from measures import Round, describe_phases, make_rows, markdown_table
+from processes import BenchmarkError, Run, cpp_program, run_program, run_scenario, run_to_end
+from scenarios import MIB, Program, Setting, all_settings, bytes_of, choose
 
 HERE = Path(__file__).resolve().parent
-BUILD = Path(os.environ.get("IPC0CP_BUILD_DIR", HERE.parent / "build"))
-SECONDS_TO_HANG = 120.0
+LANGUAGES = ("python", "cpp")
+CHECK_SECONDS = 0.2  # Of the run in which all contents are compared.
+START_SECONDS = 0.6  # A guess, for the estimate only.
+QUICK_SECONDS = 0.05
 
-
-@dataclasses.dataclass(frozen=True)
-class Program:
-    """`name` is what figures are called by; `words` may hold {seconds}, {min} and {max}."""
-
-    name: str
-    words: tuple[str, ...]
-
-    def command(self, options: argparse.Namespace) -> list[str]:
-        first, *rest = self.words
-        values = {"seconds": options.duration, "min": options.min_size, "max": options.max_size,
-                  "idle": min(3.0, 3 * options.duration)}
-        arguments = [word.format(**values) for word in rest]
-        if first.endswith(".py"):
-            return [sys.executable, str(HERE / first), *arguments]
-        program = BUILD / "benchmarks" / first
-        if not program.is_file():
-            raise SystemExit(f"no {program}: run `make build`, or set IPC0CP_BUILD_DIR")
-        return [str(program), *arguments]
-
-
-SIZED = ("{seconds}", "{min}", "{max}")
-# In the order of a round: what is compared runs one right after the other.
-PROGRAMS = [
-    Program("core_cycle", ("core_cycle",)),
-    *(Program(f"throughput_{name}", ("throughput", name, *SIZED))
-      for name in ("ring", "pipe", "floor", "stdio_raw", "stdio_api")),
-    *(Program(f"python_{name}", ("python_throughput.py", name, *SIZED))
-      for name in ("ring", "pipe", "queue", "stdio_raw", "stdio_api")),
-    Program("ping_pong", ("ping_pong", "{seconds}")),
-    Program("large_ring", ("large_ring",)),
-    Program("python_cycle", ("python_cycle.py", "{seconds}")),
-    Program("idle", ("idle", "{idle}")),
-]
-
-
-def run_program(program: Program, options: argparse.Namespace) -> dict[str, float]:
-    # In a group of its own, so that a program that hangs goes with its second process.
-    process = subprocess.Popen(program.command(options), stdout=subprocess.PIPE, text=True,
-                               start_new_session=True)
-    try:
-        output, _ = process.communicate(timeout=SECONDS_TO_HANG + 10 * options.duration)
-    except BaseException:
-        os.killpg(process.pid, 9)
-        process.wait()
-        raise
-    if process.returncode != 0:
-        raise SystemExit(f"{program.name} failed with exit code {process.returncode}")
-    figures: dict[str, float] = json.loads(output)
-    return figures
-
-
-def run_rounds(options: argparse.Namespace) -> list[Round]:
-    chosen = [program for program in PROGRAMS if fnmatch.fnmatch(program.name, options.settings)]
-    if not chosen:
-        names = ", ".join(program.name for program in PROGRAMS)
-        raise SystemExit(f"nothing is called {options.settings}; there are {names}")
-    rounds: list[Round] = []
-    for number in range(1, options.runs + 1):
-        rounds.append({})
-        for program in chosen:
-            print(f"\rround {number} of {options.runs}: {program.name:24}", end="",
-                  file=sys.stderr, flush=True)
-            rounds[-1][program.name] = run_program(program, options)
-    print("\r" + " " * 50 + "\r", end="", file=sys.stderr)
-    return rounds
+Figures = dict[str, Any]
 
 
 def machine() -> dict[str, object]:
     text = Path("/proc/cpuinfo").read_text()
     model = next((line.split(":")[1].strip() for line in text.splitlines()
                   if line.startswith("model name")), platform.machine())
-    return {"processor": model, "cores": os.cpu_count(), "system": platform.release(),
-            "python": platform.python_version(), "load": os.getloadavg()[0]}
+    return {"processor": model, "cores": len(os.sched_getaffinity(0)),
+            "system": platform.release(), "python": platform.python_version(),
+            "load": os.getloadavg()[0]}
+
+
+def why_not(setting: Setting, options: argparse.Namespace,
+            there: dict[str, dict[str, Any]]) -> str | None:
+    """Why a setting cannot be measured here; None if it can."""
+    if isinstance(setting, Program):
+        wanted = {setting.language}
+    else:
+        wanted = {setting.producer, setting.consumer}
+    for language in sorted(wanted):
+        if language not in options.languages:
+            return f"{language} was not asked for"
+        if isinstance(setting, Program):
+            continue
+        found = there[language].get(setting.transport)
+        if found is None:
+            return f"{language} has no {setting.transport}"
+        if not found["available"]:
+            return f"{setting.transport}: {found['why']}"
+        _, largest = bytes_of(setting.size, options.min_size, options.max_size)
+        if found["max_bytes"] is not None and largest > found["max_bytes"]:
+            return f"{setting.transport} takes at most {found['max_bytes']} bytes"
+        if setting.loan and "loan" not in found["modes"]:
+            return f"{language} has no loans of {setting.transport}"
+        if setting.producers + setting.consumers > 2 and not found["mpmc"]:
+            return f"{language} has one producer and one consumer of {setting.transport}"
+    return None
+
+
+def find_missing(settings: list[Setting], options: argparse.Namespace) -> dict[str, str]:
+    """The settings that cannot be measured here, and why."""
+    programs: dict[str, list[str | Path]] = {
+        "python": [sys.executable, HERE / "endpoint.py"],
+        "cpp": [cpp_program("endpoint")] if "cpp" in options.languages else [],
+    }
+    there = {language: run_to_end([*programs[language], "transports"], 0)
+             for language in options.languages}
+    reasons = {setting.name: why_not(setting, options, there) for setting in settings}
+    return {name: why for name, why in reasons.items() if why is not None}
+
+
+class Harness:
+    """Runs settings one after the other and keeps what came out."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self._options = options
+        self._has_limits = "cpp" in options.languages
+
+    def cache_line_ns(self) -> float | None:
+        """How far apart the two cores are at the moment."""
+        if not self._has_limits:
+            return None
+        return float(run_to_end([cpp_program("limits"), "line"], 0)["cache_line_round_trip_ns"])
+
+    def limits(self) -> Figures:
+        return run_to_end([cpp_program("limits")], 0) if self._has_limits else {}
+
+    def measure(self, setting: Setting, check_all: bool = False) -> Figures:
+        options = self._options
+        seconds = min(CHECK_SECONDS, options.duration) if check_all else options.duration
+        run = Run(seconds, options.min_size, options.max_size, check_all)
+        if isinstance(setting, Program):
+            return run_program(setting, run)
+        return run_scenario(setting, run)
+
+    def run(self, settings: list[Setting]) -> list[Figures]:
+        """First one brief run of each that compares all contents, then the rounds."""
+        from tqdm import tqdm
+
+        streams = [setting for setting in settings if not isinstance(setting, Program)]
+        rounds: list[Figures] = []
+        steps = len(streams) + self._options.runs * len(settings)
+        with tqdm(total=steps, unit="run", disable=None, dynamic_ncols=True) as progress:
+            def step(title: str, setting: Setting, check_all: bool) -> Figures:
+                progress.set_description(f"{title}: {setting.name}")
+                figures = self.measure(setting, check_all)
+                progress.update()
+                return figures
+
+            for stream in streams:
+                step("checking", stream, True)
+            for number in range(1, self._options.runs + 1):
+                rounds.append({"limits": self.limits()})
+                line = self.cache_line_ns()
+                for setting in settings:
+                    figures = step(f"round {number}", setting, False)
+                    before, line = line, self.cache_line_ns()
+                    lines = {"cache_line_before_ns": before, "cache_line_after_ns": line}
+                    rounds[-1][setting.name] = figures | lines
+        return rounds
 
 
 def size(text: str) -> int:
     """4096, 512K, 5M."""
-    factors = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
-    suffix = text[-1:].upper()
-    return int(text[:-1]) * factors[suffix] if suffix in factors else int(text)
+    match = re.fullmatch(r"(\d+)([KM]?)(i?B)?", text, re.IGNORECASE)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size like 4096, 512K or 5M")
+    return int(match[1]) << {"": 0, "K": 10, "M": 20}[match[2].upper()]
 
 
-def parse_arguments() -> argparse.Namespace:
+def shapes(text: str) -> list[tuple[int, int]]:
+    """1x1,2x2: producers x consumers."""
+    found = [re.fullmatch(r"(\d+)x(\d+)", word) for word in text.split(",")]
+    if not all(found):
+        raise argparse.ArgumentTypeError(f"{text!r} is no list like 1x1,2x2")
+    return [(int(match[1]), int(match[2])) for match in found if match]
+
+
+def parse_arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=3, help="rounds; figures are their medians")
-    parser.add_argument("--duration", type=float, default=2.0, help="seconds per measurement")
-    parser.add_argument("--min-size", type=size, default="512K")
+    parser.add_argument("--runs", type=int, default=3, help="rounds; tables show their medians")
+    parser.add_argument("--duration", type=float, default=1.0, help="seconds per measurement")
+    parser.add_argument("--min-size", type=size, default="512K", help="of `large` messages")
     parser.add_argument("--max-size", type=size, default="5M")
-    parser.add_argument("--settings", default="*", metavar="GLOB", help="only these programs")
-    parser.add_argument("--quick", action="store_true", help="one round of 0.3 s each")
+    parser.add_argument("--settings", default="*", metavar="GLOB",
+                        help="only these, such as '*.ring.*' or 'python.*.64B.*'")
+    parser.add_argument("--scenarios", type=shapes, default="1x1,2x2,4x4,8x8", metavar="PxC,...",
+                        help="producers x consumers")
+    parser.add_argument("--languages", default="python,cpp", metavar="LIST")
+    parser.add_argument("--quick", action="store_true", help="does it run at all: one brief round"
+                        " of every transport with fewer sizes")
+    parser.add_argument("--list", action="store_true", help="print the names of settings and stop")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where all figures go")
-    options = parser.parse_args()
+    parser.add_argument("--plot", type=Path, metavar="DIR", help="draw plots into this directory")
+    options = parser.parse_args(words)
+    options.languages = options.languages.split(",")
+    if not set(options.languages) <= set(LANGUAGES):
+        parser.error(f"--languages are {','.join(LANGUAGES)}, not {','.join(options.languages)}")
     if options.quick:
-        options.runs, options.duration = 1, 0.3
+        options.runs, options.duration = 1, QUICK_SECONDS
     if options.runs < 1 or options.duration <= 0:
         parser.error("--runs and --duration must be more than 0")
-    if not 64 <= options.min_size <= options.max_size <= 5 << 20:
-        parser.error("sizes must be within 64 .. 5M")
+    if not 64 <= options.min_size <= options.max_size <= 64 * MIB:
+        parser.error("sizes must be within 64 .. 64M, the smaller one first")
     return options
+
+
+def estimate(settings: list[Setting], options: argparse.Namespace) -> str:
+    once = sum(START_SECONDS + 0.15 * (getattr(setting, "producers", 1) - 1)
+               for setting in settings)
+    seconds = options.runs * (once + len(settings) * options.duration) + once
+    return f"{len(settings)} settings, {options.runs} rounds: about {seconds / 60:.0f} minutes"
+
+
+def write_results(results: Figures, options: argparse.Namespace) -> Path:
+    started = datetime.datetime.fromisoformat(str(results["started"]))
+    path: Path = options.json or HERE / f"benchmark_results_{started:%y%m%d-%H%M%S}.json"
+    path.write_text(json.dumps(results, indent=1) + "\n")
+    return path
 
 
 def main() -> None:
     options = parse_arguments()
+    wanted = choose(all_settings(options.scenarios, options.quick), options.settings)
+    if options.list:
+        print("\n".join(setting.name for setting in wanted))
+        return
     started = datetime.datetime.now()
-    before = machine()
-    rounds = run_rounds(options)
-    rows = make_rows(rounds)
-    print(f"{before['processor']}, {before['cores']} cores, load {before['load']:.2f} at the start,"
-          f" medians of {options.runs}")
-    print(describe_phases(rounds) + "\n")
-    print(markdown_table(rows))
-    name = f"benchmark_results_{started:%y%m%d-%H%M%S}.json"
-    path: Path = options.json or HERE / name
-    settings = {key: value for key, value in vars(options).items() if key != "json"}
-    path.write_text(json.dumps(
-        {"started": started.isoformat(timespec="seconds"), "machine": before, "options": settings,
-         "rows": [dataclasses.asdict(row) for row in rows], "rounds": rounds}, indent=2) + "\n")
-    print(f"\nall figures: {path}")
+    try:
+        missing = find_missing(wanted, options)
+        settings = [setting for setting in wanted if setting.name not in missing]
+        if not settings:
+            raise BenchmarkError(f"nothing to measure is called {options.settings}; see --list")
+        print(estimate(settings, options), file=sys.stderr)
+        before = machine()
+        rounds = Harness(options).run(settings)
+    except BenchmarkError as failure:
+        raise SystemExit(f"run_benchmark.py: {failure}") from None
+    except ModuleNotFoundError as error:
+        raise SystemExit(f'{error}: pip install -e ".[bench]"') from None
+    results = {
+        "started": started.isoformat(timespec="seconds"), "machine": before,
+        "options": {key: str(value) if isinstance(value, Path) else value
+                    for key, value in vars(options).items()},
+        "missing": missing, "rounds": rounds,
+    }
+    path = write_results(results, options)
+    from report import markdown
+
+    print(markdown(results))
+    if options.plot:
+        from plots import draw_all
+
+        for plot in draw_all(results, options.plot):
+            print(f"plot: {plot}", file=sys.stderr)
+    print(f"all figures: {path}", file=sys.stderr)
 
 
 if __name__ == "__main__":

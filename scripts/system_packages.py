@@ -40,6 +40,10 @@ def has_header(name: str) -> bool:
     return subprocess.run(command, input=source, text=True, capture_output=True).returncode == 0
 
 
+def has_iceoryx() -> bool:
+    return any(Path("/usr/include/iceoryx").glob("*/iceoryx_posh"))
+
+
 def has_python_venv() -> bool:
     return importlib.util.find_spec("ensurepip") is not None
 
@@ -91,7 +95,17 @@ PACKAGES: dict[str, dict[str, Callable[[], bool]]] = {
         "clang": lambda: has_command("clang++"),
         "ninja-build": lambda: has_command("ninja"),
     },
+    # Rivals of the benchmarks.
+    "bench": {
+        "pkg-config": lambda: has_command("pkg-config"),
+        "libboost-dev": lambda: has_header("boost/interprocess/ipc/message_queue.hpp"),
+        "libzmq3-dev": lambda: has_header("zmq.h"),
+        "libiceoryx-posh-dev": has_iceoryx,
+        "iceoryx": lambda: has_command("iox-roudi"),
+    },
 }
+# Nice to have: what cannot be installed is named, and that is all.
+OPTIONAL = {"bench"}
 
 
 def find_missing(purposes: list[str]) -> list[str]:
@@ -111,11 +125,12 @@ def root_prefix() -> list[str] | None:
     return ["sudo", "-n"] if asks_no_password else None
 
 
-def install(packages: list[str]) -> None:
+def install(packages: list[str]) -> str | None:
+    """What went wrong, in one or two lines."""
     prefix = root_prefix()
     command_line = "apt-get install " + " ".join(packages)
     if prefix is None or not has_command("apt-get"):
-        sys.exit(f"Missing system packages: {' '.join(packages)}\nInstall them: {command_line}")
+        return f"Missing system packages: {' '.join(packages)}\nInstall them: {command_line}"
     print(f"Installing missing system packages: {' '.join(packages)}", flush=True)
     environment = ["env", "DEBIAN_FRONTEND=noninteractive"]
     options = ["-q", "-y", "--no-install-recommends"]
@@ -124,7 +139,20 @@ def install(packages: list[str]) -> None:
         [*prefix, *environment, "apt-get", "install", *options, *packages]
     )
     if updated.returncode != 0 or installed.returncode != 0:
-        sys.exit(f"apt-get failed; install by hand: {command_line}")
+        return f"apt-get failed; install by hand: {command_line}"
+    return None
+
+
+def install_required(purposes: list[str]) -> None:
+    missing = find_missing(purposes)
+    if not missing:
+        return
+    problem = install(missing)
+    if problem is not None:
+        sys.exit(problem)
+    still_missing = find_missing(purposes)
+    if still_missing:
+        sys.exit(f"Installed, but still not usable: {' '.join(still_missing)}")
 
 
 def main() -> None:
@@ -135,12 +163,12 @@ def main() -> None:
     if sys.version_info < (3, 11):  # noqa: UP036 - an old Python gets a sentence, not a trace.
         found = ".".join(map(str, sys.version_info[:2]))
         sys.exit(f"ipc0cp needs Python 3.11 or newer, this is {found}; set PYTHON=python3.11")
-    missing = find_missing(purposes)
-    if missing:
-        install(missing)
-        still_missing = find_missing(purposes)
-        if still_missing:
-            sys.exit(f"Installed, but still not usable: {' '.join(still_missing)}")
+    install_required([purpose for purpose in purposes if purpose not in OPTIONAL])
+    # One by one: where one does not exist, the others still do.
+    for package in find_missing([purpose for purpose in purposes if purpose in OPTIONAL]):
+        problem = install([package])
+        if problem is not None:
+            print(f"Going on without {package}. {problem}", flush=True)
 
 
 if __name__ == "__main__":

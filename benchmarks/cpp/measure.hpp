@@ -65,12 +65,13 @@ inline void unpin() {
 }
 
 /// The value below which `fraction` of all values lie. Reorders `values`.
-inline double percentile(std::vector<double>& values, double fraction) {
+template <class Value>
+double percentile(std::vector<Value>& values, double fraction) {
   if (values.empty()) throw std::runtime_error("no values");
   const auto position = static_cast<std::size_t>(fraction * static_cast<double>(values.size() - 1));
   const auto nth = values.begin() + static_cast<std::ptrdiff_t>(position);
   std::nth_element(values.begin(), nth, values.end());
-  return *nth;
+  return static_cast<double>(*nth);
 }
 inline double median(std::vector<double>& values) { return percentile(values, 0.5); }
 

@@ -1,59 +1,76 @@
 // SPDX-License-Identifier: Apache-2.0
-// What throughput.cpp asks of a way to carry messages from one process to another. A rival is one
-// header like transport_pipe.hpp and one line in the table of throughput.cpp.
+// What an endpoint asks of a way to carry messages. One transport is one header transport_*.hpp
+// with one class: its name, what it can do, a Sender and a Receiver; and one line in endpoint.cpp.
 #pragma once
 
+#include <cerrno>
+#include <concepts>
 #include <cstddef>
-#include <memory>
 #include <span>
+#include <stdexcept>
 #include <string>
+#include <string_view>
+#include <system_error>
 
 namespace bench {
 
-/// How one process reaches the other: a name that both know, or a descriptor.
+/// One stream of messages, as one of its endpoints sees it. Ends meet by a name that all know, or
+/// by descriptors that they inherit; whoever comes first makes what is needed.
 struct Link {
-  std::string name;
-  int file = -1;
+  std::string name;      ///< Of this stream, unique; usable as a file name.
+  std::string scenario;  ///< The same in both streams of a ping-pong.
+  int input = -1;        ///< Descriptors; -1: none.
+  int output = -1;
+  unsigned index = 0;  ///< Of this endpoint among the producers, or among the consumers.
+  unsigned producers = 1;
+  unsigned consumers = 1;
+  std::size_t max_bytes = 0;  ///< Of one message.
 };
 
-/// Descriptors made before the second process starts; -1: none needed.
-struct Files {
-  int sender = -1;
-  int receiver = -1;
+/// `Sender::send` copies the message and blocks until there is room; the destructor ends the
+/// stream. `Receiver::receive` blocks; its view is valid until the next call, and one without data
+/// is the end of the stream. `kMaxBytes`: 0, any size.
+template <class T>
+concept Transport = requires(typename T::Sender& sender, typename T::Receiver& receiver,
+                             std::span<const std::byte> message) {
+  { T::kName } -> std::convertible_to<std::string_view>;
+  { T::kManyToMany } -> std::convertible_to<bool>;
+  { T::kMaxBytes } -> std::convertible_to<std::size_t>;
+  requires std::constructible_from<typename T::Sender, const Link&>;
+  requires std::constructible_from<typename T::Receiver, const Link&>;
+  { sender.send(message) } -> std::same_as<void>;
+  { receiver.receive() } -> std::same_as<std::span<const std::byte>>;
 };
 
-/// Its destructor ends the stream.
-class Sender {
- public:
-  virtual ~Sender() = default;
-  /// Copies the payload; blocks until there is room.
-  virtual void send(std::span<const std::byte> payload) = 0;
+/// A Sender that also lends its memory, to be written in place.
+template <class Sender>
+concept Lends = requires(Sender& sender, std::size_t bytes) {
+  { sender.lend(bytes) } -> std::same_as<std::span<std::byte>>;
+  { sender.publish() } -> std::same_as<void>;
 };
 
-class Receiver {
- public:
-  virtual ~Receiver() = default;
-  /// The next payload, valid until the next call; one without data at the end of the stream.
-  virtual std::span<const std::byte> receive() = 0;
+/// A Sender that keeps messages back until there are enough.
+template <class Sender>
+concept Finishes = requires(Sender& sender) {
+  sender.finish();
 };
 
-struct Transport {
-  const char* name;
-  Files (*open_files)();
-  std::unique_ptr<Sender> (*make_sender)(const Link&);
-  std::unique_ptr<Receiver> (*make_receiver)(const Link&);
+/// An end that wants to know when all endpoints have opened theirs, for example to remove the name
+/// by which they met: a killed endpoint then leaves nothing behind.
+template <class End>
+concept Meets = requires(End& end) {
+  end.all_have_come();
 };
 
-/// One line of a table of transports.
-template <class SomeSender, class SomeReceiver>
-constexpr Transport transport(const char* name, Files (*open_files)()) {
-  return {name, open_files,
-          [](const Link& link) -> std::unique_ptr<Sender> {
-            return std::make_unique<SomeSender>(link);
-          },
-          [](const Link& link) -> std::unique_ptr<Receiver> {
-            return std::make_unique<SomeReceiver>(link);
-          }};
+/// The operating system refused; the message says what and why.
+[[noreturn]] inline void throw_errno(const std::string& what) {
+  throw std::system_error(errno, std::generic_category(), what);
 }
+
+/// A library that is installed does not run here.
+class Unavailable : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
 
 }  // namespace bench

@@ -1,0 +1,257 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""One process of a measurement: a producer, a consumer, or one side of a ping-pong.
+
+run_benchmark.py starts it. It opens its end, makes its messages, prints `ready`, waits for a line
+on its standard input, and prints what it found as one line of JSON. cpp/endpoint.cpp is the same in
+C++. `endpoint.py transports` prints what there is. Exit code 1: wrong contents, or it failed;
+2: no such transport; 3: the library of the transport is not installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any, TextIO
+
+import numpy as np
+import transports
+from payload_pool import HEAD, MODULUS, PIECES, SMALL_BYTES, PayloadPool, touch
+from transports.base import Link, Receiver, Sender, Transport
+
+CHECKED_ONE_IN = 64
+WARM_UP_TRIPS = 200
+MOST_TRIPS = 4_000_000
+
+Figures = dict[str, float]
+
+
+class WrongMessageError(Exception):
+    """A message is not what was sent."""
+
+
+@dataclasses.dataclass
+class Control:
+    """The lines exchanged with the process that has started this one."""
+
+    commands: TextIO
+    answers: TextIO
+
+    def say(self, text: str) -> None:
+        print(text, file=self.answers, flush=True)
+
+    def wait_for_go(self) -> None:
+        self.say("ready")
+        if self.commands.readline().strip() != "go":
+            raise SystemExit("nobody said go")
+
+
+def parse_arguments(words: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="endpoint.py", description=__doc__)
+    parser.add_argument("role", choices=("produce", "consume", "ping", "pong"))
+    parser.add_argument("--transport", required=True)
+    parser.add_argument("--address", required=True, help="a unique name, or fd:IN,OUT")
+    for name in ("index", "producers", "consumers", "min-size", "max-size", "core"):
+        parser.add_argument(f"--{name}", type=int, required=True)
+    parser.add_argument("--seconds", type=float, required=True)
+    parser.add_argument("--mode", choices=("copy", "loan"), required=True)
+    parser.add_argument("--touch", choices=("yes", "no"), required=True)
+    parser.add_argument("--check", choices=("sample", "all"), required=True)
+    parser.add_argument("--slow-us", type=float, required=True)
+    return parser.parse_args(words)
+
+
+def make_link(options: argparse.Namespace, shared: Any = None) -> Link:
+    return Link(options.address, options.index, options.producers, options.consumers,
+                options.min_size, options.max_size, options.mode, shared)
+
+
+def pin_to_core(core: int) -> None:
+    """To be called after a handle is opened, which looks at how many cores there are."""
+    if core in os.sched_getaffinity(0):
+        os.sched_setaffinity(0, {core})
+
+
+def produce(sender: Sender, transport: Transport, options: argparse.Namespace,
+            control: Control) -> Figures:
+    pool = PayloadPool(options.min_size, options.max_size)
+    messages = (pool.messages_with_heads if transport.reads_later else pool.messages)(options.index)
+    clock, send = time.monotonic, sender.send
+    control.wait_for_go()
+    cpu_start = time.process_time()
+    start = clock()
+    end = start + options.seconds
+    count = 0
+    while True:
+        send(next(messages))
+        count += 1
+        if clock() >= end:
+            break
+    # Sends what the transport has kept back.
+    sender.end()
+    sender.close()
+    seconds = clock() - start
+    cpu_seconds = time.process_time() - cpu_start
+    size, check_sum = pool.totals(count)
+    return {"messages": count, "bytes": size, "seconds": seconds, "cpu_seconds": cpu_seconds,
+            "checked": 0, "check_sum": check_sum}
+
+
+def work_for(microseconds: float) -> None:
+    end = time.perf_counter() + microseconds * 1e-6
+    while time.perf_counter() < end:
+        pass
+
+
+def consume(receiver: Receiver, options: argparse.Namespace, control: Control) -> Figures:
+    pool = PayloadPool(options.min_size, options.max_size)
+    sizes, head_of, receive = pool.sizes, HEAD.unpack_from, receiver.receive
+    one_in = 1 if options.check == "all" else CHECKED_ONE_IN
+    # Of a small message, the head is what one reads.
+    is_touched = options.touch == "yes" and options.max_size >= SMALL_BYTES
+    slow_us = options.slow_us
+    count = size = check_sum = checked = 0
+    control.wait_for_go()
+    payload = receive()
+    # The first message ends the set-up of all processes.
+    start, cpu_start = time.monotonic(), time.process_time()
+    while payload is not None:
+        head, sequence = head_of(payload)
+        piece = head >> 32
+        if piece != sequence % PIECES or len(payload) != sizes[piece]:
+            raise WrongMessageError(f"message {sequence}: {len(payload)} bytes, piece {piece}")
+        if sequence % one_in == 0:
+            checked += 1
+            if not pool.is_intact(payload, piece):
+                raise WrongMessageError(f"message {sequence}: other contents than were sent")
+        if is_touched:
+            touch(payload)
+        if slow_us:
+            work_for(slow_us)
+        count += 1
+        size += len(payload)
+        check_sum += (sequence + 1) * (piece + 1)
+        payload = receive()
+    seconds = time.monotonic() - start
+    return {"messages": count, "bytes": size, "seconds": seconds,
+            "cpu_seconds": time.process_time() - cpu_start, "checked": checked,
+            "check_sum": check_sum % MODULUS}
+
+
+def ping(sender: Sender, receiver: Receiver, options: argparse.Namespace,
+         control: Control) -> Figures:
+    pool = PayloadPool(options.min_size, options.max_size)
+    messages = pool.messages(0)
+    trips_ns: list[int] = []
+    clock, receive, size = time.perf_counter_ns, receiver.receive, options.max_size
+
+    def send_next() -> None:
+        if options.mode == "loan":
+            sender.send_head(HEAD.pack(0, len(trips_ns)), size)
+        else:
+            sender.send(next(messages))
+
+    def trip() -> None:
+        start = clock()
+        send_next()
+        answer = receive()
+        trips_ns.append(clock() - start)
+        if answer is None or HEAD.unpack_from(answer)[1] != len(trips_ns) - 1:
+            raise WrongMessageError(f"round trip {len(trips_ns)}: another message came back")
+
+    control.wait_for_go()
+    for _ in range(WARM_UP_TRIPS):
+        trip()
+    cpu_start = time.process_time()
+    end = time.monotonic() + options.seconds
+    while time.monotonic() < end and len(trips_ns) < MOST_TRIPS:
+        trip()
+    sender.end()
+    if receive() is not None:
+        raise WrongMessageError("more came back than was sent")
+    cpu_seconds = time.process_time() - cpu_start
+    p50, p99, p999 = np.percentile(trips_ns[WARM_UP_TRIPS:], (50, 99, 99.9)) / 1e3
+    return {"round_trips": len(trips_ns), "p50_us": float(p50), "p99_us": float(p99),
+            "p999_us": float(p999), "cpu_seconds": cpu_seconds}
+
+
+def pong(sender: Sender, receiver: Receiver, options: argparse.Namespace,
+         control: Control) -> Figures:
+    control.wait_for_go()
+    cpu_start = time.process_time()
+    trips = 0
+    while (message := receiver.receive()) is not None:
+        if options.mode == "loan":
+            sender.send_head(bytes(memoryview(message)[: HEAD.size]), len(message))
+        else:
+            sender.send(message)
+        del message
+        trips += 1
+    sender.end()
+    return {"round_trips": trips, "cpu_seconds": time.process_time() - cpu_start}
+
+
+def run_pair(transport: Transport, options: argparse.Namespace, shared: Any,
+             control: Control) -> Figures:
+    """A ping-pong has two links, each in one direction."""
+    link = make_link(options)
+    if options.address.startswith("fd:"):
+        there = back = link
+    else:
+        there, back = (
+            dataclasses.replace(link, address=f"{link.address}-{name}", shared=one)
+            for name, one in zip(("there", "back"), shared or (None, None), strict=True))
+    # The receiver first: some transports lose what is sent before there is one.
+    receiver = transport.receiver(back if options.role == "ping" else there)
+    sender = transport.sender(there if options.role == "ping" else back)
+    pin_to_core(options.core)
+    figures = (ping if options.role == "ping" else pong)(sender, receiver, options, control)
+    receiver.close()
+    sender.close()
+    return figures
+
+
+def run(options: argparse.Namespace, control: Control, shared: Any = None) -> Figures:
+    transport = transports.find(options.transport)
+    if options.role in ("ping", "pong"):
+        return run_pair(transport, options, shared, control)
+    link = make_link(options, shared)
+    if options.role == "produce":
+        sender = transport.sender(link)
+        pin_to_core(options.core)
+        return produce(sender, transport, options, control)
+    receiver = transport.receiver(link)
+    pin_to_core(options.core)
+    figures = consume(receiver, options, control)
+    receiver.close()
+    return figures
+
+
+def main(words: Sequence[str], shared: Any = None) -> int:
+    """`shared` are objects of multiprocessing, for transports that are made of such."""
+    control = Control(sys.stdin, sys.stdout)
+    if list(words) == ["transports"]:
+        control.say(json.dumps(transports.describe()))
+        return 0
+    options = parse_arguments(words)
+    try:
+        control.say(json.dumps(run(options, control, shared)))
+    except transports.MissingLibraryError as missing:
+        print(f"endpoint.py: {missing}", file=sys.stderr)
+        return 3
+    except ValueError as error:
+        print(f"endpoint.py: {error}", file=sys.stderr)
+        return 2
+    except WrongMessageError as error:
+        print(f"endpoint.py: {options.transport}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The benchmark harness finds wrong and lost messages, compares rightly, and runs as a whole."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+BENCHMARKS = ROOT / "benchmarks"
+BUILD = Path(os.environ.get("IPC0CP_BUILD_DIR", ROOT / "build"))
+HAS_CPP = all((BUILD / "benchmarks" / name).is_file()
+              for name in ("endpoint", "limits", "core_cycle", "large_ring", "idle"))
+
+
+@pytest.fixture(autouse=True)
+def on_the_path(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    yield
+    # Other tests have modules of the same names.
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", "")).startswith(str(BENCHMARKS)):
+            del sys.modules[name]
+
+
+def load(name: str) -> Any:
+    return importlib.import_module(name)
+
+
+class Given:
+    """A receiver of messages that were made beforehand."""
+
+    def __init__(self, messages):
+        self._messages = iter(messages)
+
+    def receive(self):
+        return next(self._messages, None)
+
+
+def consume(messages, min_bytes, max_bytes, check="all"):
+    endpoint = load("endpoint")
+    words = (f"consume --transport ring --address a --index 0 --producers 1 --consumers 1"
+             f" --min-size {min_bytes} --max-size {max_bytes} --core -1 --seconds 1 --mode copy"
+             f" --touch yes --check {check} --slow-us 0").split()
+    control = endpoint.Control(io.StringIO("go\n"), io.StringIO())
+    return endpoint.consume(Given(messages), endpoint.parse_arguments(words), control)
+
+
+def messages_of(count, min_bytes, max_bytes):
+    pool = load("payload_pool").PayloadPool(min_bytes, max_bytes)
+    stream = pool.messages(0)
+    # The pool restores what it has yielded, so each is copied at once.
+    return pool, [np.frombuffer(bytes(next(stream)), np.uint8).copy() for _ in range(count)]
+
+
+@pytest.mark.parametrize("sizes", [(64, 64), (4096, 4096), (1000, 70_001)])
+def test_what_was_sent_is_what_is_counted(sizes):
+    pool, messages = messages_of(200, *sizes)
+    found = consume(messages, *sizes)
+    assert (found["bytes"], found["check_sum"]) == pool.totals(200)
+    assert found["messages"] == found["checked"] == 200
+    assert consume(messages, *sizes, check="sample")["checked"] == 4
+
+
+@pytest.mark.parametrize("position", [16, 64, 4095])
+def test_one_wrong_byte_is_found(position):
+    _, messages = messages_of(10, 4096, 4096)
+    messages[7][position] ^= 1
+    with pytest.raises(load("endpoint").WrongMessageError, match="message 7: other contents"):
+        consume(messages, 4096, 4096)
+
+
+def test_a_message_of_another_size_is_found():
+    _, messages = messages_of(3, 64, 4096)
+    messages[2] = messages[2][:-8]
+    with pytest.raises(load("endpoint").WrongMessageError, match="message 2"):
+        consume(messages, 64, 4096)
+
+
+@pytest.mark.parametrize("change", [
+    lambda messages: messages[:-1],
+    lambda messages: messages + messages[-1:],
+    lambda messages: messages[:-2] + messages[-1:] * 2,
+    lambda _: [],
+])
+def test_lost_doubled_and_no_messages_fail_the_run(change):
+    processes, scenarios = load("processes"), load("scenarios")
+    pool, messages = messages_of(30, 64, 64)
+    size, check_sum = pool.totals(30)
+    sent = {"messages": 30, "bytes": size, "seconds": 1.0, "cpu_seconds": 1.0, "checked": 0,
+            "check_sum": check_sum}
+    scenario = scenarios.Scenario("python", "python", "ring", "64B")
+    assert processes.of_stream(scenario, [consume(messages, 64, 64)], [sent])["messages"] == 30
+    with pytest.raises(processes.BenchmarkError, match=r"python\.ring\.64B\.1x1"):
+        processes.of_stream(scenario, [consume(change(messages), 64, 64)], [sent])
+
+
+def round_of(**settings):
+    """A round of (GB/s, cache line before, cache line after) by transport."""
+    return {f"python.{name}.large.1x1": {
+        "consumer_mb_per_s": rate * 1000, "cache_line_before_ns": before,
+        "cache_line_after_ns": after} for name, (rate, before, after) in settings.items()}
+
+
+def test_ratios_are_taken_within_a_round_and_a_phase():
+    measures = load("measures")
+    own, rival = (f"python.{name}.large.1x1:consumer_mb_per_s" for name in ("ring", "queue"))
+    target = measures.Target("what", "Python", own, ">=", 3, (rival,))
+    near, far = (110, 110), (530, 530)
+    rounds = [
+        round_of(ring=(30, *near), queue=(10, *near)),
+        round_of(ring=(8, *far), queue=(2, *far)),
+        round_of(ring=(30, *near), queue=(1, *far)),
+        round_of(ring=(30, 110, 530), queue=(1, *near)),
+    ]
+    outcome = measures.judge(target, rounds)
+    assert (outcome.value, outcome.is_reached, outcome.is_mixed) == (3.5, True, False)
+    outcome = measures.judge(target, rounds[2:])
+    assert (outcome.value, outcome.is_mixed) == (30, True)
+    assert measures.judge(target, [round_of(ring=(30, *near))]).is_reached is None
+
+
+def test_every_target_speaks_of_a_setting():
+    scenarios, targets = load("scenarios"), load("targets")
+    shapes = [(1, 1), (2, 2), (4, 4), (8, 8)]
+    names = {setting.name for setting in scenarios.all_settings(shapes, quick=False)}
+    for target in targets.TARGETS:
+        for figure in (target.own, *target.rivals):
+            assert figure.split(":")[0] in names, figure
+
+
+def test_quick_settings_leave_no_transport_out():
+    scenarios = load("scenarios")
+    settings = scenarios.all_settings([(1, 1), (2, 2)], quick=True)
+    assert {(one.languages, one.transport) for one in settings if hasattr(one, "transport")} == {
+        *((language, name) for language, names in scenarios.TRANSPORTS.items() for name in names),
+        *((pair, name) for pair in ("python-cpp", "cpp-python") for name in scenarios.CROSS)}
+
+
+def run_harness(*words):
+    command = [sys.executable, str(BENCHMARKS / "run_benchmark.py"), *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=280)
+
+
+@pytest.mark.timeout(300)
+def test_the_whole_harness_runs(tmp_path):
+    """With every transport that is there; in both languages where the programs are built."""
+    languages = "python,cpp" if HAS_CPP else "python"
+    result = run_harness("--quick", "--languages", languages, "--json", str(tmp_path / "all.json"),
+                         "--plot", str(tmp_path))
+    assert result.returncode == 0, result.stderr
+    assert {path.name for path in tmp_path.glob("*.png")} == {
+        "throughput.png", "round_trips.png", "cpu_time.png", "scaling.png"}
+    figures = json.loads((tmp_path / "all.json").read_text())
+    (one,) = figures["rounds"]
+    assert one["python.ring.large.1x1"]["messages"] > 0
+    assert one["python.queue.64B.ping"]["round_trips"] > 0
+    if HAS_CPP:
+        assert one["python-cpp.ring.large.1x1"]["checked"] > 0
+    assert "| Python Shared Memory (SHM) |" in result.stdout
+    # The tables of a run can be printed again.
+    again = subprocess.run([sys.executable, BENCHMARKS / "report.py", tmp_path / "all.json"],
+                           capture_output=True, text=True, check=True)
+    assert again.stdout == result.stdout
+    if not HAS_CPP:
+        pytest.skip("only the Python half: the C++ programs are not built")
+
+
+def test_without_a_build_it_says_how_to_get_one(tmp_path, monkeypatch):
+    monkeypatch.setenv("IPC0CP_BUILD_DIR", str(tmp_path))
+    result = run_harness("--quick", "--json", str(tmp_path / "none.json"))
+    assert result.returncode != 0
+    assert "make build" in result.stderr
+    assert not (tmp_path / "none.json").exists()
+
+
+@pytest.mark.parametrize("words, complaint", [
+    (["--min-size", "5M", "--max-size", "4M"], "sizes must be"),
+    (["--min-size", "5 bananas"], "5 bananas"),
+    (["--scenarios", "two"], "two"),
+    (["--languages", "rust"], "rust"),
+    (["--settings", "nothing.*", "--languages", "python"], "nothing to measure"),
+])
+def test_bad_words_are_named(words, complaint):
+    result = run_harness(*words)
+    assert result.returncode != 0
+    assert complaint in result.stderr
