@@ -68,7 +68,7 @@ struct ProducerOptions {
   bool redeliver = false;
   /// Most messages alive at once; 0: the ring's default, see `default_max_messages`.
   std::uint32_t max_messages = 0;
-  bool reserve = false;  ///< Reserve the memory of the whole ring now.
+  bool reserve = false;  ///< Reserve the memory of the whole ring now, if this call makes it.
   unsigned mode = 0600;  ///< Permission bits of a ring made by this call, umask not applied.
   Stale stale = Stale::discard;                 ///< For the first producer after a death.
   std::vector<std::uint32_t> trusted_owners{};  ///< User ids whose rings are accepted besides ours.

@@ -31,7 +31,8 @@ class SharedRingBufferProducer(Handle):
         consumer_wait_timeout: seconds a push waits for a first consumer before NoConsumers.
         redeliver: messages of a consumer that died are delivered again (fixed at creation).
         max_messages: most messages alive at once; None: total_data_bytes / 1024, within 64..8192.
-        reserve: reserve the memory of the whole ring now instead of on first use.
+        reserve: reserve the memory of the whole ring now instead of on first use, if this call
+            makes the ring.
         mode: permission bits of a ring made by this call; the umask is not applied.
         stale: "discard" or "resume" what dead producers have left in the ring.
         trusted_owners: user ids whose rings are accepted besides our own.

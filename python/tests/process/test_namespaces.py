@@ -7,6 +7,7 @@ import errno
 import shutil
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -129,6 +130,69 @@ def test_ring_of_nearly_the_whole_file_system_is_refused_not_killed(team, small_
     made.stop_producers()
     made.finish()
     made.expect_everything_delivered()
+
+
+PROLOGUE = """
+import os, sys
+import numpy as np
+import ipc0cp
+
+MIB = 1 << 20
+
+def fill():
+    free = os.statvfs("/dev/shm")
+    with open("/dev/shm/filler", "wb", buffering=0) as filler:
+        os.posix_fallocate(filler.fileno(), 0, free.f_bavail * free.f_frsize)
+
+"""
+PUSH_INTO_A_FULL_FILE_SYSTEM = """
+with ipc0cp.SharedRingBufferProducer(sys.argv[1], 32 * MIB) as producer:
+    with ipc0cp.SharedRingBufferConsumer(sys.argv[1]) as consumer:
+        producer.push(np.zeros(MIB, np.uint8))
+        consumer.pop()
+        fill()
+        large = np.arange(20 * MIB, dtype=np.uint8)
+        for call in (lambda: producer.push(large, 10), lambda: producer.loan(20 * MIB)):
+            try:
+                call()
+            except ipc0cp.NoSpace as error:
+                assert isinstance(error, OSError), error
+                for word in (str(20 * MIB)[:4], "bytes are free", "--shm-size", "reserve=True"):
+                    assert word in str(error), error
+            else:
+                raise AssertionError("there is no room for that")
+        assert consumer.stats().messages == 0
+        producer.push(np.full(MIB // 2, 5, np.uint8))  # What there is goes on being used.
+        assert (consumer.pop(10) == 5).all()
+        os.unlink("/dev/shm/filler")
+        assert producer.push(large, 10)
+        assert (consumer.pop(10) == large).all()
+"""
+
+
+RESERVED_BEFORE = """
+with ipc0cp.SharedRingBufferProducer(sys.argv[1], 16 * MIB, reserve=True) as producer:
+    with ipc0cp.SharedRingBufferConsumer(sys.argv[1]) as consumer:
+        fill()
+        kept = []
+        for number in range(8):  # Into the main part, and beside views into the relief block.
+            assert producer.push(np.full(12 * MIB, number, np.uint8), 10)
+            kept.append(consumer.pop(10))
+        assert all((array == number).all() for number, array in enumerate(kept))
+        del kept
+os.unlink("/dev/shm/filler")
+"""
+
+
+@pytest.mark.parametrize("source", [PUSH_INTO_A_FULL_FILE_SYSTEM, RESERVED_BEFORE],
+                         ids=["refused", "reserved"])
+def test_push_into_a_full_file_system(small_shm, source):
+    finished = subprocess.run(
+        [*small_shm.launcher, sys.executable, "-c", PROLOGUE + source, "full"],
+        capture_output=True, text=True, timeout=60,
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert list(small_shm.path.iterdir()) == []
 
 
 # ---- PID namespaces -----------------------------------------------------------------------------
