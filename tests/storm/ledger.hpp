@@ -48,6 +48,7 @@ struct Counters {
 /// Shared by the driver and all its children. The memory is zero at first and costs what is used.
 struct Ledger {
   std::atomic<bool> stop{false};
+  std::atomic<bool> last_has_joined{false};
   std::atomic<bool> last_has_ended{false};
   std::atomic<bool> ring_is_kept{false};  ///< The one that is never struck has joined.
   std::atomic<std::uint64_t> noted{0};    ///< By all consumers; tells whether anything moves.

@@ -96,10 +96,7 @@ class Storm {
         ledger_(ledger),
         dice_(options.seed),
         keeper_([&] { keep_ring(options.settings, ledger); }, options.own_namespaces) {
-    while (!ledger.ring_is_kept.load()) {
-      if (keeper_.poll()) throw Violation("the ring could not be made");
-      usleep(1000);
-    }
+    wait_for(ledger.ring_is_kept, keeper_);
     for (std::size_t index = 0; index < options.processes; ++index) {
       workers_.push_back(start(index % 2 == 0));
     }
@@ -126,13 +123,13 @@ class Storm {
   /// All go on and end; one ordinary consumer takes the rest, up to the end of the stream.
   void settle() {
     bury_the_dead(true);
-    ledger_.stop.store(true);
+    for (Worker& worker : workers_) worker.child.go_on();
     const std::uint32_t index = ledger_.consumers++;
     Child last([&] { consume_the_rest(options_.settings, ledger_, index); }, false);
-    for (Worker& worker : workers_) {
-      worker.child.go_on();
-      expect_orderly(worker.child.wait());
-    }
+    // If it came when all have left, it would wait for the producers of another run.
+    wait_for(ledger_.last_has_joined, last);
+    ledger_.stop.store(true);
+    for (Worker& worker : workers_) expect_orderly(worker.child.wait());
     expect_orderly(keeper_.wait());
     ledger_.stop.store(false);
     expect_orderly(last.wait());
@@ -203,6 +200,13 @@ class Storm {
     }
     if (static_cast<double>(now_ns - moved_at_ns_) > kMostIdleSeconds * 1e9) {
       throw Violation("nothing has arrived for " + std::to_string(kMostIdleSeconds) + " s");
+    }
+  }
+
+  static void wait_for(const std::atomic<bool>& joined, Child& child) {
+    while (!joined.load()) {
+      if (child.poll()) throw Violation("a process that nobody struck did not join");
+      usleep(1000);
     }
   }
 

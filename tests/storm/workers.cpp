@@ -202,6 +202,7 @@ void consume(const Settings& settings, Ledger& ledger, std::uint32_t index, std:
 
 void consume_the_rest(const Settings& settings, Ledger& ledger, std::uint32_t index) {
   Consumer consumer(settings, ledger, index, index, {});
+  ledger.last_has_joined.store(true);
   while (consumer.take_next()) {
   }
   consumer.let_go_of_all();

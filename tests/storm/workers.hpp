@@ -27,7 +27,8 @@ void keep_ring(const Settings& settings, Ledger& ledger);
 void produce(const Settings& settings, Ledger& ledger, std::uint32_t index, std::uint64_t seed);
 /// Pops and checks until the ledger says stop.
 void consume(const Settings& settings, Ledger& ledger, std::uint32_t index, std::uint64_t seed);
-/// Takes what is left, up to the end of the stream; copies the counters once all others have gone.
+/// Says when it has joined; takes what is left, up to the end of the stream; copies the counters
+/// once all others have gone.
 void consume_the_rest(const Settings& settings, Ledger& ledger, std::uint32_t index);
 
 }  // namespace ipc0cp::storm
