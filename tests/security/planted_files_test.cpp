@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -114,6 +115,7 @@ void make_ring(const std::string& path) {
 struct Plant {
   const char* name;
   void (*make)(const std::string& path, const Elsewhere& elsewhere);
+  friend void PrintTo(const Plant& plant, std::ostream* out) { *out << plant.name; }
 };
 constexpr Plant kPlants[] = {
     {"Empty", [](const std::string& path, const Elsewhere&) { std::ofstream(path) << ""; }},

@@ -60,6 +60,23 @@ with Producer(name, 64 * MIB) as producer, Consumer(name, 64 * MIB) as consumer:
 """)
 
 
+def test_closing_the_low_descriptors_spares_ours(ring_name):
+    """What daemons and starters of children do, before they know better."""
+    run(ring_name, """
+limit(resource.RLIMIT_NOFILE, 1024)
+with Producer(name, MIB) as producer, Consumer(name, MIB) as consumer:
+    os.closerange(3, 700)
+    for number in range(20):
+        producer.push(np.full(50_000, number, np.uint8))
+        assert (consumer.pop(10) == number).all()
+    expect(ipc0cp.Timeout, lambda: consumer.pop(0.3))
+    assert producer.stats().repaired_deaths == 0
+    limit(resource.RLIMIT_NOFILE, 4)
+    expect(ipc0cp.Error, lambda: Producer(name, MIB), "ulimit -n")
+    limit(resource.RLIMIT_NOFILE, 1024)
+""")
+
+
 @pytest.mark.parametrize("role", ["Producer", "Consumer"])
 def test_no_descriptor_is_left_for_a_handle(ring_name, role):
     """Whatever number of descriptors is left: an error, or a handle that works."""
