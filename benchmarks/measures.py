@@ -170,8 +170,15 @@ def judge(target: Target, rounds: list[Round]) -> Outcome:
                    COMPARE[target.sign](value, target.limit), is_mixed)
 
 
+def undisturbed(rounds: list[Round], setting: str) -> list[Round]:
+    """The rounds that have the setting; without disturbed runs, if others are left."""
+    found = [one for one in rounds if setting in one]
+    return [one for one in found if phase_of(one, setting) != "disturbed"] or found
+
+
 def medians(rounds: list[Round], figure: str) -> float | None:
-    values = [value for one in rounds if (value := value_of(one, figure)) is not None]
+    values = [value for one in undisturbed(rounds, figure.split(":")[0])
+              if (value := value_of(one, figure)) is not None]
     return statistics.median(values) if values else None
 
 
