@@ -21,6 +21,8 @@ Round = dict[str, dict[str, Any]]
 # A cache line goes to the other core and back in about 110 ns, or in 530 ns when the two are far
 # apart; that changes by itself, and everything between two processes follows it.
 NEAR_NS = 250.0
+# More than this is no distance: something else has run on one of the cores.
+DISTURBED_NS = 1000.0
 
 #: Unit and factor for the keys that are not shown as they are.
 UNITS = {
@@ -44,17 +46,19 @@ def value_of(a_round: Round, figure: str) -> float | None:
 
 
 def phase_of(a_round: Round, setting: str) -> str:
-    """`near` or `far`, `drifting` if it changed on the way, `any` if nobody asked."""
+    """`near` or `far`; `drifting` if it changed on the way, `disturbed`; `any` if nobody asked."""
     lines = [a_round.get(setting, {}).get(f"cache_line_{when}_ns") for when in ("before", "after")]
     if None in lines:
         return "any"
+    if any(line > DISTURBED_NS for line in lines if line is not None):
+        return "disturbed"
     near = [line <= NEAR_NS for line in lines if line is not None]
     return "near" if all(near) else "drifting" if any(near) else "far"
 
 
 def are_comparable(a_round: Round, one: str, other: str) -> bool:
     phases = {phase_of(a_round, figure.split(":")[0]) for figure in (one, other)} - {"any"}
-    return len(phases) < 2 and "drifting" not in phases
+    return len(phases) < 2 and phases <= {"near", "far"}
 
 
 def add_derived(a_round: Round) -> None:
@@ -166,8 +170,15 @@ def judge(target: Target, rounds: list[Round]) -> Outcome:
                    COMPARE[target.sign](value, target.limit), is_mixed)
 
 
+def undisturbed(rounds: list[Round], setting: str) -> list[Round]:
+    """The rounds that have the setting; without disturbed runs, if others are left."""
+    found = [one for one in rounds if setting in one]
+    return [one for one in found if phase_of(one, setting) != "disturbed"] or found
+
+
 def medians(rounds: list[Round], figure: str) -> float | None:
-    values = [value for one in rounds if (value := value_of(one, figure)) is not None]
+    values = [value for one in undisturbed(rounds, figure.split(":")[0])
+              if (value := value_of(one, figure)) is not None]
     return statistics.median(values) if values else None
 
 

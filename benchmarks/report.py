@@ -13,7 +13,18 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from measures import NAMES, Outcome, Round, add_derived, judge, medians, phases, unit_of, value_of
+from measures import (
+    NAMES,
+    Outcome,
+    Round,
+    add_derived,
+    judge,
+    medians,
+    phases,
+    undisturbed,
+    unit_of,
+    value_of,
+)
 from scenarios import CPP, PONGS, PYTHON, STREAM_SIZES, TRANSPORTS, WORK_QUEUES
 from targets import TARGETS
 
@@ -56,7 +67,7 @@ def variants_table(rounds: list[Round]) -> str:
                                  ("stdio_api", "STDIO (API framing)"),
                                  ("ring", "Shared Memory (SHM)")):
             setting = f"{languages}.{transport}.large.1x1"
-            found = [one[setting] for one in rounds if setting in one]
+            found = [one[setting] for one in undisturbed(rounds, setting)]
             if not found:
                 continue
             speed_up = ""

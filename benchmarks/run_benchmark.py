@@ -19,12 +19,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from measures import phase_of
 from processes import BenchmarkError, Run, cpp_program, run_program, run_scenario, run_to_end
-from scenarios import MIB, Program, Setting, all_settings, bytes_of, choose
+from scenarios import MIB, Program, Scenario, Setting, all_settings, bytes_of, choose
 
 HERE = Path(__file__).resolve().parent
 LANGUAGES = ("python", "cpp")
 CHECK_SECONDS = 0.2  # Of the run in which all contents are compared.
+REPEATS = 2  # At most, of a run during which something else ran on the cores.
 START_SECONDS = 0.6  # A guess, for the estimate only.
 QUICK_SECONDS = 0.05
 
@@ -79,18 +81,27 @@ def find_missing(settings: list[Setting], options: argparse.Namespace) -> dict[s
     return {name: why for name, why in reasons.items() if why is not None}
 
 
+def group_of(setting: Setting | None) -> tuple[str, str]:
+    """What is compared with one another."""
+    return (setting.size, setting.shape) if isinstance(setting, Scenario) else ("", "")
+
+
 class Harness:
     """Runs settings one after the other and keeps what came out."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         self._options = options
         self._has_limits = "cpp" in options.languages
+        self._line_ns: float | None = None
+        self._is_fast = True
 
-    def cache_line_ns(self) -> float | None:
+    def measure_line(self) -> None:
         """How far apart the two cores are at the moment."""
-        if not self._has_limits:
-            return None
-        return float(run_to_end([cpp_program("limits"), "line"], 0)["cache_line_round_trip_ns"])
+        if self._has_limits:
+            figures = run_to_end([cpp_program("limits"), "line"], 0)
+            self._line_ns = float(figures["cache_line_round_trip_ns"])
+            # A `limits` that measures everything each time is too slow to stand between all runs.
+            self._is_fast = len(figures) == 1
 
     def limits(self) -> Figures:
         return run_to_end([cpp_program("limits")], 0) if self._has_limits else {}
@@ -103,6 +114,22 @@ class Harness:
             return run_program(setting, run)
         return run_scenario(setting, run)
 
+    def measure_between_lines(self, setting: Setting, is_last: bool) -> Figures:
+        """Once more if the cache line was disturbed before or after.
+
+        `is_last`: the next one is of another size or shape.
+        """
+        for _ in range(1 + REPEATS):
+            before = self._line_ns
+            figures = self.measure(setting)
+            if self._is_fast or is_last:
+                self.measure_line()
+            figures |= {"cache_line_before_ns": before, "cache_line_after_ns": self._line_ns}
+            phase = phase_of({setting.name: figures}, setting.name)
+            if isinstance(setting, Program) or phase != "disturbed" or not self._is_fast:
+                break
+        return figures
+
     def run(self, settings: list[Setting]) -> list[Figures]:
         """First one brief run of each that compares all contents, then the rounds."""
         from tqdm import tqdm
@@ -111,22 +138,18 @@ class Harness:
         rounds: list[Figures] = []
         steps = len(streams) + self._options.runs * len(settings)
         with tqdm(total=steps, unit="run", disable=None, dynamic_ncols=True) as progress:
-            def step(title: str, setting: Setting, check_all: bool) -> Figures:
-                progress.set_description(f"{title}: {setting.name}")
-                figures = self.measure(setting, check_all)
-                progress.update()
-                return figures
-
             for stream in streams:
-                step("checking", stream, True)
+                progress.set_description(f"checking: {stream.name}")
+                self.measure(stream, check_all=True)
+                progress.update()
             for number in range(1, self._options.runs + 1):
                 rounds.append({"limits": self.limits()})
-                line = self.cache_line_ns()
-                for setting in settings:
-                    figures = step(f"round {number}", setting, False)
-                    before, line = line, self.cache_line_ns()
-                    lines = {"cache_line_before_ns": before, "cache_line_after_ns": line}
-                    rounds[-1][setting.name] = figures | lines
+                self.measure_line()
+                for setting, following in zip(settings, [*settings[1:], None], strict=True):
+                    progress.set_description(f"round {number}: {setting.name}")
+                    is_last = group_of(setting) != group_of(following)
+                    rounds[-1][setting.name] = self.measure_between_lines(setting, is_last)
+                    progress.update()
         return rounds
 
 

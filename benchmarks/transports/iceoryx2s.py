@@ -44,20 +44,24 @@ class Iceoryx2Sender(Sender):
         )
 
     def send(self, message: Any) -> None:
-        sample = self._publisher.loan_slice_uninit(len(message))
         # The address of an array by ctypes: NumPy takes longer to tell it than a small copy takes.
         source = (message if type(message) is bytes
                   else ctypes.byref(ctypes.c_char.from_buffer(message)))
-        ctypes.memmove(sample.payload_ptr, source, len(message))
-        sample.assume_init().send()
+        self._publish(source, len(message), len(message))
+
+    def _publish(self, source: Any, written: int, size: int) -> None:
+        sent = 0
+        # Now and then it is delivered to nobody, although there is a subscriber.
+        while sent == 0:
+            sample = self._publisher.loan_slice_uninit(size)
+            ctypes.memmove(sample.payload_ptr, source, written)
+            sent = sample.assume_init().send()
 
     def send_head(self, head: bytes, size: int) -> None:
-        sample = self._publisher.loan_slice_uninit(size)
-        ctypes.memmove(sample.payload_ptr, head, len(head))
-        sample.assume_init().send()
+        self._publish(head, len(head), size)
 
     def end(self) -> None:
-        self._publisher.loan_slice_uninit(END_BYTES).assume_init().send()
+        self._publish(b"", 0, END_BYTES)
 
 
 class Iceoryx2Receiver(Receiver):

@@ -8,8 +8,6 @@ consumer get the end of every producer.
 from __future__ import annotations
 
 import itertools
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,8 +19,9 @@ from transports.base import Link, Receiver, Sender, Transport
 QUEUE_BYTES = 16 << 20
 
 
-def endpoint_of(link: Link, consumer: int) -> Path:
-    return Path(tempfile.gettempdir()) / f"bench-{link.address}-{consumer}.socket"
+def endpoint_of(link: Link, consumer: int) -> str:
+    """In the namespace of names without files, so nothing is left behind."""
+    return f"ipc://@bench-{link.address}-{consumer}"
 
 
 class ZeroMqSender(Sender):
@@ -31,7 +30,7 @@ class ZeroMqSender(Sender):
         self._sockets = [self._context.socket(zmq.PUSH) for _ in range(link.consumers)]
         for consumer, socket in enumerate(self._sockets):
             socket.set_hwm(link.queue_items(QUEUE_BYTES))
-            socket.connect(f"ipc://{endpoint_of(link, consumer)}")
+            socket.connect(endpoint_of(link, consumer))
         if link.consumers == 1:
             self.send = self._sockets[0].send  # type: ignore[method-assign, assignment]
         self._turns = itertools.cycle(self._sockets)
@@ -57,8 +56,7 @@ class ZeroMqReceiver(Receiver):
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.PULL)
         self._socket.set_hwm(link.queue_items(QUEUE_BYTES))
-        self._path = endpoint_of(link, link.index)
-        self._socket.bind(f"ipc://{self._path}")
+        self._socket.bind(endpoint_of(link, link.index))
         self._left = link.producers
         self._is_small = link.max_bytes < SMALL_BYTES
 
@@ -77,7 +75,6 @@ class ZeroMqReceiver(Receiver):
     def close(self) -> None:
         self._socket.close()
         self._context.term()
-        self._path.unlink(missing_ok=True)
 
 
 TRANSPORTS = {"zeromq": Transport(ZeroMqSender, ZeroMqReceiver, library="pyzmq", is_mpmc=True)}

@@ -33,9 +33,10 @@ PIP = ("sh", "pip install")
 CMAKE = ("sh", "cmake -S")
 CHORES = ("sh", "make help")
 PIPE = ("sh", "StdioProducer")
+BENCHMARK = ("sh", "run_benchmark.py")
 COVERED = [
     *(PRODUCER, CONSUMER, LOAN, ASYNCIO, LOGGING),
-    *(CPP_CONSUMER, TWO_COMMANDS, PIP, CMAKE, CHORES, PIPE),
+    *(CPP_CONSUMER, TWO_COMMANDS, PIP, CMAKE, CHORES, PIPE, BENCHMARK),
 ]
 
 COUNT_SOURCE = """
@@ -189,6 +190,17 @@ def test_pip_lines_are_how_this_installation_came_about():
     if origin is None or "dir_info" not in json.loads(origin):
         pytest.skip("these tests run on an installed wheel")
     assert json.loads(origin)["dir_info"].get("editable"), "the tests run on `pip install -e`"
+
+
+def test_the_benchmark_takes_these_words():
+    """The names of what it would measure; test_benchmarks.py runs it."""
+    (line,) = shell_lines(BENCHMARK)
+    python, *words = line.split()
+    assert python == "python"
+    listed = subprocess.run(
+        [sys.executable, *words, "--list"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert "cpp-python.ring.large.1x1" in listed.stdout.splitlines()
 
 
 @pytest.mark.timeout(900)
