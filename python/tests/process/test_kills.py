@@ -93,7 +93,7 @@ def test_all_consumers_killed_and_replaced(team):
 
 
 def stop_without_the_lock(team: Team, victim: Worker) -> None:
-    """A lock is never taken from the living: now and then the victim stops with it, and all wait."""
+    """A lock is never taken from the living: now and then the victim stops with it, all wait."""
     for _ in range(8):
         victim.signal(signal.SIGSTOP)
         seen, end = team.received(), time.monotonic() + 3
