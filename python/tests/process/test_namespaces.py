@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from workers import ACKNOWLEDGED, COUNT, REFUSED, Team, wait_until
+from workers import ACKNOWLEDGED, REFUSED, wait_until
 
 MIB = 1 << 20
 SMALL_SHM = 64 * MIB
@@ -71,10 +71,6 @@ def small_shm():
     small.close()
 
 
-def received(team: Team) -> int:
-    return sum(worker.ledger[COUNT] for worker in team.consumers)
-
-
 def test_creating_too_large_a_ring_says_what_is_missing(team, small_shm):
     made = team(total=2 * SMALL_SHM)
     worker = made.produce(launcher=small_shm.launcher, count=1)
@@ -99,21 +95,21 @@ def test_file_system_that_others_fill_during_traffic(team, small_shm, language):
     made = team(total=48 * MIB, min=MIB, max=8 * MIB)
     producer = made.produce(language, launcher=small_shm.launcher)
     consumer = made.consume(language, launcher=small_shm.launcher, hold=2)
-    wait_until(lambda: received(made) > 3, "traffic")
+    wait_until(lambda: made.received() > 3, "traffic")
     for _ in range(3):
         small_shm.fill()
-        seen, refused = received(made), producer.ledger[REFUSED]
+        seen, refused = made.received(), producer.ledger[REFUSED]
         # What is reserved goes on being used, or pushes are refused; nobody dies.
         wait_until(
             lambda seen=seen, refused=refused: (
-                received(made) > seen + 3 or producer.ledger[REFUSED] > refused
+                made.received() > seen + 3 or producer.ledger[REFUSED] > refused
             ),
             "an answer",
         )
         assert producer.is_running() and consumer.is_running()
         small_shm.empty()
-        seen = received(made)
-        wait_until(lambda seen=seen: received(made) > seen + 3, "traffic")
+        seen = made.received()
+        wait_until(lambda seen=seen: made.received() > seen + 3, "traffic")
     made.stop_producers()
     made.finish()
     made.expect_everything_delivered()
@@ -125,7 +121,7 @@ def test_ring_of_nearly_the_whole_file_system_is_refused_not_killed(team, small_
     made = team(total=56 * MIB, min=30 * MIB, max=50 * MIB)
     producer = made.produce(launcher=small_shm.launcher)
     consumer = made.consume(launcher=small_shm.launcher, hold=4)
-    wait_until(lambda: received(made) > 5 or producer.ledger[REFUSED] > 5, "an answer")
+    wait_until(lambda: made.received() > 5 or producer.ledger[REFUSED] > 5, "an answer")
     assert producer.is_running() and consumer.is_running()
     made.stop_producers()
     made.finish()

@@ -20,7 +20,6 @@ from workers import (
     HELD,
     READY,
     STOP,
-    Team,
     Worker,
     file_of,
     wait_until,
@@ -29,15 +28,6 @@ from workers import (
 MIB = 1 << 20
 BALLAST = 64 * MIB
 LANGUAGES = ["cpp", "python"]
-
-
-def received(team: Team) -> int:
-    return sum(worker.ledger[COUNT] for worker in team.consumers)
-
-
-def wait_for_traffic(team: Team, messages: int = 200) -> None:
-    target = received(team) + messages
-    wait_until(lambda: received(team) >= target, f"{messages} more messages")
 
 
 def runs_another_program(worker: Worker) -> bool:
@@ -99,7 +89,7 @@ def test_others_go_on(team, language, fate):
         wait_until(lambda it=victim: it.ledger[COUNT] + it.ledger[ACKNOWLEDGED] > 50, "traffic")
         start = time.monotonic()
         meet(victim, fate)
-        wait_for_traffic(made, 500)
+        made.wait_for_traffic(500)
         print(f"{fate}: 500 more messages after {time.monotonic() - start:.3f} s")
     if crashes:
         expect_a_dump(consumer, places[0])
@@ -128,10 +118,10 @@ def test_clone_of_a_killed_lock_holder(team):
     made = team(total=MIB)
     made.consume()
     made.produce()
-    wait_for_traffic(made)
+    made.wait_for_traffic()
     for _ in range(3):
         meet(made.hold_lock(fate="clone").wait_ready(), "clone")
-        wait_for_traffic(made)
+        made.wait_for_traffic()
     made.stop_producers()
     made.finish()
     made.expect_everything_delivered()
@@ -152,7 +142,7 @@ def test_lost_descriptors_are_noticed_by_their_owner(team, language):
         meet(victim, "close_range")
         assert victim.process.wait(30) == 1, "an error, not a signal"
         assert "close_range" in victim.errors.read_text()
-        wait_for_traffic(made, 500)
+        made.wait_for_traffic(500)
     made.stop_producers()
     made.finish()
     delivered = made.delivered()
@@ -170,7 +160,7 @@ def test_stopped_for_ten_seconds(team):
     last = made.consume(stats=made.directory / "stats.json")
     made.produce()
     made.wait_ready()
-    wait_for_traffic(made)
+    made.wait_for_traffic()
     victims = [made.producers[0], made.consumers[1]]
     for victim in victims:
         victim.signal(signal.SIGSTOP)
@@ -178,7 +168,7 @@ def test_stopped_for_ten_seconds(team):
     longest = 0.0
     while time.monotonic() < end:
         start = time.monotonic()
-        wait_for_traffic(made, 1)
+        made.wait_for_traffic(1)
         longest = max(longest, time.monotonic() - start)
     print(f"longest wait for a message beside stopped processes: {longest:.3f} s")
     for victim in victims:

@@ -166,6 +166,14 @@ class Team:
         for worker in self.workers():
             worker.wait_ready()
 
+    def received(self) -> int:
+        """Messages, by all consumers."""
+        return sum(worker.ledger[COUNT] for worker in self.consumers)
+
+    def wait_for_traffic(self, messages: int = 200) -> None:
+        target = self.received() + messages
+        wait_until(lambda: self.received() >= target, f"{messages} more messages")
+
     def stop_producers(self) -> None:
         for worker in self.producers:
             worker.ledger[STOP] = 1
