@@ -51,7 +51,7 @@ void Channel::close() noexcept {
   ring_->refusal.store(ErrorCode::closed, std::memory_order_seq_cst);
   ring_->wake_everybody();  // Among them threads of this handle, whose calls end with `closed`.
   finish_popped(true);
-  if (!ring_->token_lost()) leave_ring();
+  if (ring_->keeps_token()) leave_ring();  // Else others have counted us out already.
   // With redelivery, finish_popped has done it; what is left is to go back to the queue.
   if (options_.open.role == Role::kConsumer && !redelivers()) keep_views();
   ring_->wake_everybody();

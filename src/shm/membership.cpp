@@ -112,10 +112,15 @@ ErrorCode Membership::check_own_token(std::int64_t now_ns, std::int64_t interval
   const std::int64_t last_ns = own_token_seen_ns_.load(std::memory_order_relaxed);
   if (std::abs(now_ns - last_ns) < interval_ns) return ErrorCode::ok;
   own_token_seen_ns_.store(now_ns, std::memory_order_relaxed);
-  if (participants.own_token_is_held()) return ErrorCode::ok;
+  return participants.own_token_is_held() ? ErrorCode::ok : refuse_lost_token();
+}
+
+ErrorCode Membership::refuse_lost_token() noexcept {
   token_lost_.store(true, std::memory_order_relaxed);
   ErrorCode open = ErrorCode::ok;
   refusal.compare_exchange_strong(open, ErrorCode::corrupt_buffer);
+  // Others may have had the lock at the same time as we.
+  header().recovery_wanted.store(1, std::memory_order_release);
   return refusal.load(std::memory_order_relaxed);
 }
 

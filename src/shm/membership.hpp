@@ -49,8 +49,10 @@ class Membership {
   /// Gives the lock back; corrupt_buffer if it was not ours any more.
   ErrorCode leave() noexcept {
     const bool report = report_pending_;
-    if (!lock.release()) [[unlikely]]
+    if (!lock.release()) [[unlikely]] {
+      refuse_lost_token();
       return ErrorCode::corrupt_buffer;
+    }
     if (report) [[unlikely]]
       log_report();
     return ErrorCode::ok;
@@ -62,7 +64,12 @@ class Membership {
   /// `thorough`: may read files of /proc now and then, for the rule about raw clones.
   /// @return corrupt_buffer if this handle itself counts as dead, its refusal, or ok.
   ErrorCode sweep(std::int64_t now_ns, std::int64_t interval_ns, bool thorough = true) noexcept;
-  /// Whether the token was found free: others take this handle for dead.
+  /// Looks at the own token now.
+  bool keeps_token() noexcept {
+    if (!token_lost() && !participants.own_token_is_held()) refuse_lost_token();
+    return !token_lost();
+  }
+  /// Whether the token was found free, or the lock taken from us: others take this handle for dead.
   [[nodiscard]] bool token_lost() const noexcept {
     return token_lost_.load(std::memory_order_relaxed);
   }
@@ -101,6 +108,7 @@ class Membership {
     return outcome == Lock::Outcome::timed_out ? ErrorCode::timeout : enter_after_take_over();
   }
   ErrorCode check_own_token(std::int64_t now_ns, std::int64_t interval_ns) noexcept;
+  ErrorCode refuse_lost_token() noexcept;
   ErrorCode enter_after_take_over() noexcept;
   [[nodiscard]] bool anyone_is_gone(bool thorough) const noexcept;
   ErrorCode refuse_damaged() noexcept;

@@ -84,6 +84,7 @@ void Recovery::take_roles_of_the_dead(const Participants* participants,
     if (participants == nullptr || participants->is_gone(index, word)) {
       if (slot.word.compare_exchange_strong(word, make_slot_word(incarnation, Role::kNobody),
                                             std::memory_order_acq_rel)) {
+        slot.want_bytes.store(0, std::memory_order_relaxed);  // Nobody stands back for the dead.
         header_.repaired_deaths += 1;
         ++report.deaths;
       }

@@ -115,7 +115,9 @@ void make_ring(const std::string& path) {
 struct Plant {
   const char* name;
   void (*make)(const std::string& path, const Elsewhere& elsewhere);
-  friend void PrintTo(const Plant& plant, std::ostream* out) { *out << plant.name; }
+  friend std::ostream& operator<<(std::ostream& out, const Plant& plant) {
+    return out << plant.name;
+  }
 };
 constexpr Plant kPlants[] = {
     {"Empty", [](const std::string& path, const Elsewhere&) { std::ofstream(path) << ""; }},

@@ -8,6 +8,7 @@
 #include <thread>
 #include <utility>
 
+#include "platform/liveness.hpp"
 #include "shm_pair.hpp"
 
 namespace ipc0cp::testing {
@@ -235,6 +236,19 @@ TEST(Channel, KilledProducerCountsAsGone) {
   EXPECT_TRUE(consumer.pop_raw(20s).has_value());
   EXPECT_FALSE(consumer.pop_raw(20s).has_value());
   EXPECT_EQ(consumer.stats().repaired_deaths, 1U);
+}
+
+/// Others have counted it out already; a second time would be one too many for the end of stream.
+TEST(Channel, ProducerThatLostItsTokenDoesNotLeaveAgain) {
+  Pair pair;
+  const shm::Participants& lost = pair.producer.channel().membership().participants;
+  platform::unlock_byte(lost.token_file(), shm::kTokenByte + shm::slot_of(lost.self()));
+  auto other = pair.another_producer();
+  EXPECT_EQ(other.stats().active_producers, 1U);
+  pair.producer.close();
+  EXPECT_EQ(other.stats().active_producers, 1U);
+  other.close();
+  EXPECT_FALSE(pair.consumer.pop_raw(5s).has_value());
 }
 
 TEST(Channel, PollingConsumerSeesTheDeathOfTheLastProducer) {

@@ -171,6 +171,8 @@ TEST_F(LockTest, LeavingWithAForeignWordIsCorruptBuffer) {
   word() = other->self();
   EXPECT_EQ(ring_.membership->leave(), ErrorCode::corrupt_buffer);
   EXPECT_EQ(word(), other->self());
+  EXPECT_FALSE(ring_.membership->keeps_token());
+  EXPECT_EQ(ring_.header().recovery_wanted, 1U) << "both may have had the lock";
 }
 
 }  // namespace

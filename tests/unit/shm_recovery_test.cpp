@@ -91,8 +91,13 @@ TEST(Recovery, TakesTheRolesOfTheDeadOnly) {
   const auto alive = ring.join(Role::kProducer);
   ring.header().producers = 9;
   ring.header().consumers = 9;
-  static_cast<void>(ring.dead_owner(Role::kProducer));
+  alive->own_slot().want_bytes = 700;
+  const Slot& dead = ring.segment().slot(slot_of(ring.dead_owner(Role::kProducer)));
+  ring.segment().slot(slot_of(alive->self()) + 1).want_bytes = 800;
+  ASSERT_EQ(dead.want_bytes, 800U);
   EXPECT_EQ(ring.recover().deaths, 1U);
+  EXPECT_EQ(dead.want_bytes, 0U) << "others would stand back for it";
+  EXPECT_EQ(alive->own_slot().want_bytes, 700U);
   EXPECT_EQ(ring.header().producers, 1U);
   EXPECT_EQ(ring.header().consumers, 1U);
   EXPECT_EQ(role_of(ring.segment().slot(slot_of(alive->self())).word), Role::kProducer);

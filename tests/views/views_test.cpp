@@ -82,7 +82,7 @@ struct Case {
   const char* name;
   std::size_t total_bytes;
   std::uint32_t max_messages;  ///< 0: the default of a ring of this size.
-  friend void PrintTo(const Case& what, std::ostream* out) { *out << what.name; }
+  friend std::ostream& operator<<(std::ostream& out, const Case& what) { return out << what.name; }
 };
 
 class KeptViews : public ::testing::TestWithParam<Case> {
