@@ -33,7 +33,10 @@
 
 namespace {
 
-enum ExitCode : int { kFailed = 1, kWrongWords = 2, kNotAvailable = 3, kHung = 4 };
+constexpr int kFailed = 1;
+constexpr int kWrongWords = 2;
+constexpr int kNotAvailable = 3;
+constexpr int kHung = 4;
 
 /// One line of the table: what `transports` says of it, and how it is run.
 struct Entry {
@@ -64,7 +67,7 @@ constexpr Entry entry() {
   return {T::kName, {}, T::kManyToMany, bench::Lends<typename T::Sender>, T::kMaxBytes, run<T>};
 }
 
-constexpr Entry missing(std::string_view name, std::string_view packages) {
+[[maybe_unused]] constexpr Entry missing(std::string_view name, std::string_view packages) {
   Entry entry;
   entry.name = name;
   entry.missing = packages;
@@ -135,7 +138,7 @@ void give_up(int /*signal*/) {
   _exit(kHung);
 }
 
-int fail(ExitCode code, const std::string& transport, const std::exception& error) {
+int fail(int code, const std::string& transport, const std::exception& error) {
   const std::string separator = transport.empty() ? "" : ": ";
   std::fprintf(stderr, "endpoint: %s%s%s\n", transport.c_str(), separator.c_str(), error.what());
   return code;
