@@ -16,7 +16,7 @@ from payload_pool import SMALL_BYTES
 from transports.base import EndMarks, Link, Receiver, Sender, Transport
 
 END = b"\0"
-QUEUE_BYTES = 16 << 20  # More was slower: it leaves the cache.
+QUEUE_BYTES = 16 << 20  # So that it stays in the cache.
 FOREVER = 1e6
 
 
