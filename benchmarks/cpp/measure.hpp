@@ -56,14 +56,6 @@ inline void pin_to_core(unsigned core) {
   sched_setaffinity(0, sizeof cores, &cores);
 }
 
-/// All cores again.
-inline void unpin() {
-  cpu_set_t cores;
-  CPU_ZERO(&cores);
-  for (int core = 0; core < CPU_SETSIZE; ++core) CPU_SET(core, &cores);
-  sched_setaffinity(0, sizeof cores, &cores);
-}
-
 /// The value below which `fraction` of all values lie. Reorders `values`.
 template <class Value>
 double percentile(std::vector<Value>& values, double fraction) {
