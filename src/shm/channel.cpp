@@ -233,12 +233,11 @@ ErrorCode Channel::take_block(Request& request) noexcept {
   if (header.retired.load(std::memory_order_relaxed) != 0) return ErrorCode::no_consumers;
   if (header.consumers == 0) return ErrorCode::no_consumers;
   if (header.claimant != 0 && must_stand_back(request)) return ErrorCode::buffer_full;
-  ErrorCode result = take_from_main(request);
+  // Not only where room lacks: what was returned last is the warmest, and a queue that once grew
+  // would go round all its memory for ever (measured: 0.71 of the floor instead of 0.90).
+  collect_returned(*ring_->segment, ring_->allocator);
+  const ErrorCode result = take_from_main(request);
   if (request.must_reserve()) return result;
-  if (result == ErrorCode::buffer_full && collect_returned(*ring_->segment, ring_->allocator)) {
-    result = take_from_main(request);
-    if (request.must_reserve()) return result;
-  }
   // Relief is for what views and holes keep from fitting, not for a queue that is full.
   if (result == ErrorCode::buffer_full && header.claimant == ring_->participants.self() &&
       !has_most_unread()) {
