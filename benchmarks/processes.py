@@ -76,7 +76,7 @@ def run_to_end(command: Sequence[str | Path], seconds: float) -> Any:
 
 def run_program(program: Program, run: Run) -> Figures:
     # Waiting begins with a millisecond of spinning, which a short measurement would blow up.
-    idle_seconds = 3.0 if run.seconds >= 0.2 else 0.3
+    idle_seconds = 8.0 if run.seconds >= 0.2 else 0.3
     values = {"seconds": run.seconds, "idle_seconds": idle_seconds}
     first, *rest = [word.format(**values) for word in program.words]
     command = [sys.executable, HERE / first] if first.endswith(".py") else [cpp_program(first)]

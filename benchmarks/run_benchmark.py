@@ -21,7 +21,7 @@ from typing import Any
 
 from measures import phase_of
 from processes import BenchmarkError, Run, cpp_program, run_program, run_scenario, run_to_end
-from scenarios import MIB, Program, Scenario, Setting, all_settings, bytes_of, choose
+from scenarios import MIB, Program, Setting, all_settings, bytes_of, choose
 
 HERE = Path(__file__).resolve().parent
 LANGUAGES = ("python", "cpp")
@@ -81,11 +81,6 @@ def find_missing(settings: list[Setting], options: argparse.Namespace) -> dict[s
     return {name: why for name, why in reasons.items() if why is not None}
 
 
-def group_of(setting: Setting | None) -> tuple[str, str]:
-    """What is compared with one another."""
-    return (setting.size, setting.shape) if isinstance(setting, Scenario) else ("", "")
-
-
 class Harness:
     """Runs settings one after the other and keeps what came out."""
 
@@ -93,15 +88,12 @@ class Harness:
         self._options = options
         self._has_limits = "cpp" in options.languages
         self._line_ns: float | None = None
-        self._is_fast = True
 
     def measure_line(self) -> None:
         """How far apart the two cores are at the moment."""
         if self._has_limits:
             figures = run_to_end([cpp_program("limits"), "line"], 0)
             self._line_ns = float(figures["cache_line_round_trip_ns"])
-            # A `limits` that measures everything each time is too slow to stand between all runs.
-            self._is_fast = len(figures) == 1
 
     def limits(self) -> Figures:
         return run_to_end([cpp_program("limits")], 0) if self._has_limits else {}
@@ -114,19 +106,15 @@ class Harness:
             return run_program(setting, run)
         return run_scenario(setting, run)
 
-    def measure_between_lines(self, setting: Setting, is_last: bool) -> Figures:
-        """Once more if the cache line was disturbed before or after.
-
-        `is_last`: the next one is of another size or shape.
-        """
+    def measure_between_lines(self, setting: Setting) -> Figures:
+        """Once more if the cache line was disturbed before or after."""
         for _ in range(1 + REPEATS):
             before = self._line_ns
             figures = self.measure(setting)
-            if self._is_fast or is_last:
-                self.measure_line()
+            self.measure_line()
             figures |= {"cache_line_before_ns": before, "cache_line_after_ns": self._line_ns}
             phase = phase_of({setting.name: figures}, setting.name)
-            if isinstance(setting, Program) or phase != "disturbed" or not self._is_fast:
+            if isinstance(setting, Program) or phase != "disturbed":
                 break
         return figures
 
@@ -145,10 +133,9 @@ class Harness:
             for number in range(1, self._options.runs + 1):
                 rounds.append({"limits": self.limits()})
                 self.measure_line()
-                for setting, following in zip(settings, [*settings[1:], None], strict=True):
+                for setting in settings:
                     progress.set_description(f"round {number}: {setting.name}")
-                    is_last = group_of(setting) != group_of(following)
-                    rounds[-1][setting.name] = self.measure_between_lines(setting, is_last)
+                    rounds[-1][setting.name] = self.measure_between_lines(setting)
                     progress.update()
         return rounds
 

@@ -82,9 +82,10 @@ class IceoryxDaemon {
     if (process_ < 0) throw_errno("cannot fork");
     if (process_ > 0) return;
     prctl(PR_SET_PDEATHSIG, SIGTERM);
-    // Standard output belongs to the answer of the endpoint.
+    // Standard output belongs to the answer of the endpoint; the daemon chats on both.
     const int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
     dup2(nowhere, STDOUT_FILENO);
+    dup2(nowhere, STDERR_FILENO);
     execl(BENCH_IOX_ROUDI, "iox-roudi", "-m", "off", "-l", "error", "-c", configuration_.c_str(),
           nullptr);
     _exit(127);

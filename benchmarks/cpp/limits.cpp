@@ -2,7 +2,10 @@
 // What this machine can do at the moment, whatever carries the messages: round trips between two
 // processes on two cores, and copies into shared memory by both at once. Takes about a second.
 //
-// The cache line says whether the two cores are near or far, which changes by itself.
+//   limits [line]
+//
+// The cache line says whether the two cores are near or far, which changes by itself. `line`: only
+// that, in some milliseconds.
 #include <immintrin.h>
 #include <linux/futex.h>
 #include <sys/mman.h>
@@ -35,7 +38,7 @@ struct Shared {
 
 /// How one side tells the other, and how that one waits for it: spinning on one cache line.
 struct CacheLine {
-  static constexpr std::uint32_t kTrips = 200'000;
+  static constexpr std::uint32_t kTrips = 50'000;
   static void tell(Mailbox& box, std::uint32_t number) {
     box.number.store(number, std::memory_order_release);
   }
@@ -144,13 +147,17 @@ CopyRates measure_copies(Meet meet) {
   return {hot_rate, cold.gigabytes_per_second()};
 }
 
-void run() {
+void run(bool only_line) {
   const int file = memfd_create("limits", MFD_CLOEXEC);
   if (file < 0 || ftruncate(file, sizeof(Shared)) != 0) throw std::runtime_error("no memory file");
-  bench::Child other({"answer"}, file);
+  bench::Child other({only_line ? "answer-line" : "answer"}, file);
   auto& shared = *reinterpret_cast<Shared*>(map_shared(file, sizeof(Shared)));
   bench::pin_to_core(0);
   const double line_ns = ask<CacheLine>(shared.lines);
+  if (only_line) {
+    (void)other.wait<CopyRates>();
+    return bench::print_figures({{"cache_line_round_trip_ns", line_ns}});
+  }
   const double spinning_ns = ask<Spinning>(shared.spinning);
   const double sleeping_ns = ask<Sleeping>(shared.sleeping);
   const auto rates = measure_copies([&](std::uint32_t time) {
@@ -165,10 +172,11 @@ void run() {
                         {"memcpy_cold_gigabytes_per_second", (rates.cold + others.cold) / 2}});
 }
 
-void be_the_other() {
+void be_the_other(bool only_line) {
   auto& shared = *reinterpret_cast<Shared*>(map_shared(STDIN_FILENO, sizeof(Shared)));
   bench::pin_to_core(1);
   answer<CacheLine>(shared.lines);
+  if (only_line) return bench::Child::answer(CopyRates{});
   answer<Spinning>(shared.spinning);
   answer<Sleeping>(shared.sleeping);
   bench::Child::answer(measure_copies([&](std::uint32_t time) {
@@ -182,10 +190,11 @@ void be_the_other() {
 int main(int argument_count, char** arguments) {
   alarm(60);  // One side has died: the other would wait for ever.
   try {
-    if (argument_count == 2 && std::string_view(arguments[1]) == "answer") {
-      be_the_other();
+    const std::string_view word = argument_count == 2 ? arguments[1] : "";
+    if (word.starts_with("answer")) {
+      be_the_other(word == "answer-line");
     } else {
-      run();
+      run(word == "line");
     }
   } catch (const std::exception& error) {
     std::fprintf(stderr, "limits: %s\n", error.what());
