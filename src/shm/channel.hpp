@@ -159,6 +159,8 @@ class Channel {
   static constexpr std::int64_t kLongWaitNs = 5 * platform::kSecond;
   /// More than this queued would fall out of the cache before it is read.
   static constexpr std::uint64_t kSoftCapBytes = std::uint64_t{8} << 20;
+  /// From this size on a message goes into what was returned last; see take_block.
+  static constexpr std::uint64_t kWarmBytes = 256 << 10;
   struct Request;  // channel.cpp: what a push or loan asks for
   /// Pages of live blocks, saved for a forked child.
   struct PrivateCopy {
