@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <exception>
 
+#include "ipc0cp/log.hpp"
 #include "ipc0cp/ring_buffer.hpp"
 #include "measure.hpp"
 
@@ -28,6 +29,7 @@ int main(int argument_count, char** arguments) {
   try {
     const double seconds = argument_count > 1 ? std::atof(arguments[1]) : 3.0;
     const auto name = bench::ring_name("idle");
+    ipc0cp::set_log_level(ipc0cp::LogLevel::error);  // That it is blocked is what is wanted.
     ipc0cp::SharedRingBufferConsumer consumer(name, kRingBytes);
     ipc0cp::SharedRingBufferProducer producer(name, kRingBytes);
     const double consumer_percent = core_percent(seconds, [&](auto timeout) {
