@@ -139,7 +139,9 @@ def scaling(_: dict[str, Any], rounds: list[Round]) -> Figure:
         axes.set(title=f"{NAMES[language]}: 0.5-5 MiB messages", yscale="log",
                  xlabel="producers x consumers")
         if axes.lines:
-            axes.legend(fontsize=8)
+            axes.legend(fontsize=8, ncols=2, loc="lower left")
+    # Room for the legends below the slowest.
+    panels[0].set_ylim(bottom=panels[0].get_ylim()[0] / 3)
     panels[0].set_ylabel("GB/s, all consumers together")
     panels[0].yaxis.set_major_formatter(PLAIN_NUMBERS)
     return figure
