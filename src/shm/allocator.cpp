@@ -104,7 +104,8 @@ void Allocator::join_to_holes(std::uint32_t index) noexcept {
     const Descriptor& right = segment_.descriptor(next);
     end = joins_next ? right.offset + right.extent_bytes : right.offset;
   }
-  if (!joins_previous && !joins_next) {
+  const bool stands_alone = !joins_previous && !joins_next;
+  if (stands_alone && begin < end) {
     block.offset = begin;
     block.extent_bytes = end - begin;
     insert_into_bin(index);
@@ -112,6 +113,7 @@ void Allocator::join_to_holes(std::uint32_t index) noexcept {
   }
   remove_from_address_list(index);
   add_spare(index);
+  if (stands_alone) return;  // Growth that got no memory leaves nothing behind.
   if (joins_previous && joins_next) {
     remove_from_bin(next);
     remove_from_address_list(next);

@@ -126,6 +126,18 @@ TEST_F(AllocatorTest, QuickListsGiveWayToALargeBlock) {
   expect_consistent(ring_.segment());
 }
 
+TEST_F(AllocatorTest, GrowthThatGotNoMemoryLeavesNothingBehind) {
+  const std::uint32_t all = take(main_bytes());
+  const std::uint32_t wilderness = allocator().append(main_bytes(), 4096);
+  ASSERT_NE(wilderness, kNone);
+  ring_.header().live_blocks += 1;
+  give(wilderness);  // The mark has not moved.
+  expect_consistent(ring_.segment());
+  give(all);
+  EXPECT_EQ(ring_.descriptor(take(main_bytes())).extent_bytes, main_bytes());
+  expect_consistent(ring_.segment());
+}
+
 TEST_F(AllocatorTest, TailHoleIsSeenThroughQuickLists) {
   const std::uint32_t block = take(512);
   give(block);
