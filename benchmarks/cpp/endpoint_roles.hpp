@@ -15,6 +15,7 @@
 #include <cstdio>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "endpoint_options.hpp"
@@ -31,8 +32,10 @@ inline void start_watchdog(double seconds) {
   alarm(static_cast<unsigned>(std::ceil(seconds)) + kSecondsToHang);
 }
 
-/// Says that this end is open, and waits until all are.
-inline void wait_for_go(const Options& options) {
+/// Says that the ends of this process are open, and waits on its core until all are.
+template <class... Ends>
+void meet_the_others(const Options& options, Ends&... ends) {
+  if (options.core >= 0) pin_to_core(static_cast<unsigned>(options.core));
   std::puts("ready");
   std::fflush(stdout);
   char word[8]{};
@@ -40,11 +43,10 @@ inline void wait_for_go(const Options& options) {
     throw std::runtime_error("no `go` came on standard input");
   }
   start_watchdog(options.seconds);
-}
-
-template <class End>
-void meet(End& end) {
-  if constexpr (Meets<End>) end.all_have_come();
+  const auto meet = [](auto& end) {
+    if constexpr (Meets<std::remove_reference_t<decltype(end)>>) end.all_have_come();
+  };
+  (meet(ends), ...);
 }
 
 /// Sends what the transport has kept back.
@@ -127,9 +129,7 @@ void produce(const Options& options) {
   PayloadPool pool(options.min_bytes, options.max_bytes);
   with_mode<Sender>(options, [&](auto send) {
     Sender sender(make_link(options));
-    if (options.core >= 0) pin_to_core(static_cast<unsigned>(options.core));
-    wait_for_go(options);
-    meet(sender);
+    meet_the_others(options, sender);
     const std::uint64_t per_look = messages_per_look(options);
     Stamps stamps(options.index);
     Tally tally;
@@ -198,9 +198,7 @@ template <class T>
 void consume(const Options& options) {
   Inspector inspector(options);
   typename T::Receiver receiver(make_link(options));
-  if (options.core >= 0) pin_to_core(static_cast<unsigned>(options.core));
-  wait_for_go(options);
-  meet(receiver);
+  meet_the_others(options, receiver);
   const std::uint64_t per_look = messages_per_look(options);
   Tally tally;
   double cpu_start = 0;
@@ -257,10 +255,7 @@ void ping(const Options& options) {
     Trips trips;
     typename T::Receiver answers(make_link(options, "-back"));
     Sender questions(make_link(options, "-there"));
-    if (options.core >= 0) pin_to_core(static_cast<unsigned>(options.core));
-    wait_for_go(options);
-    meet(answers);
-    meet(questions);
+    meet_the_others(options, answers, questions);
     Stamps stamps(0);
     const auto round_trip = [&] {
       const Stamp stamp = stamps.next();
@@ -296,10 +291,7 @@ void pong(const Options& options) {
     Inspector inspector(options);
     typename T::Receiver questions(make_link(options, "-there"));
     Sender answers(make_link(options, "-back"));
-    if (options.core >= 0) pin_to_core(static_cast<unsigned>(options.core));
-    wait_for_go(options);
-    meet(questions);
-    meet(answers);
+    meet_the_others(options, questions, answers);
     const double cpu_start = cpu_seconds();
     std::uint64_t round_trips = 0;
     for (;; ++round_trips) {
