@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import itertools
 import json
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TextIO
 
 import numpy as np
@@ -25,6 +26,7 @@ from payload_pool import HEAD, MODULUS, PIECES, SMALL_BYTES, PayloadPool, touch
 from transports.base import Link, Receiver, Sender, Transport
 
 CHECKED_ONE_IN = 64
+BYTES_PER_LOOK = 1 << 20
 WARM_UP_TRIPS = 200
 MOST_TRIPS = 4_000_000
 
@@ -80,16 +82,19 @@ def pin_to_core(core: int) -> None:
 def produce(sender: Sender, transport: Transport, options: argparse.Namespace,
             control: Control) -> Figures:
     pool = PayloadPool(options.min_size, options.max_size)
-    messages = (pool.messages_with_heads if transport.reads_later else pool.messages)(options.index)
-    clock, send = time.monotonic, sender.send
+    send, messages = steps_of(sender, transport, options, pool)
+    # A look at the clock costs as much as a fifth of a small message, so not each gets one.
+    per_look = max(1, min(16, BYTES_PER_LOOK // options.max_size))
+    clock = time.monotonic
     control.wait_for_go()
     cpu_start = time.process_time()
     start = clock()
     end = start + options.seconds
     count = 0
     while True:
-        send(next(messages))
-        count += 1
+        for message in itertools.islice(messages, per_look):
+            send(message)
+        count += per_look
         if clock() >= end:
             break
     # Sends what the transport has kept back.
@@ -102,47 +107,88 @@ def produce(sender: Sender, transport: Transport, options: argparse.Namespace,
             "checked": 0, "check_sum": check_sum}
 
 
+def steps_of(sender: Sender, transport: Transport, options: argparse.Namespace,
+             pool: PayloadPool) -> tuple[Callable[[Any], Any], Iterator[Any]]:
+    """A function that sends one message, and what to call it with, without end."""
+    producer = options.index
+    if options.mode == "copy":
+        messages = pool.messages_with_heads if transport.reads_later else pool.messages
+        return sender.send, messages(producer)
+
+    def make(sequence: int) -> None:
+        size = pool.sizes[sequence % PIECES]
+        sender.send_made(size, lambda target: pool.generate(producer, sequence, target))
+
+    return make, itertools.count()
+
+
 def work_for(microseconds: float) -> None:
     end = time.perf_counter() + microseconds * 1e-6
     while time.perf_counter() < end:
         pass
 
 
+class Inspector:
+    """Holds messages against what was sent."""
+
+    def __init__(self, pool: PayloadPool) -> None:
+        self._pool = pool
+        self.checked = 0
+        self.check_sum = 0
+
+    def check(self, payload: Any) -> None:
+        """
+        Raises:
+            WrongMessageError: it is not what was sent.
+        """
+        head, sequence = HEAD.unpack_from(payload)
+        piece = head >> 32
+        if piece != sequence % PIECES or len(payload) != self._pool.sizes[piece]:
+            raise WrongMessageError(f"message {sequence}: {len(payload)} bytes, piece {piece}")
+        if not self._pool.is_intact(payload, piece):
+            raise WrongMessageError(f"message {sequence}: other contents than were sent")
+        self.checked += 1
+        self.check_sum += (sequence + 1) * (piece + 1)
+
+
 def consume(receiver: Receiver, options: argparse.Namespace, control: Control) -> Figures:
-    pool = PayloadPool(options.min_size, options.max_size)
-    sizes, head_of, receive = pool.sizes, HEAD.unpack_from, receiver.receive
-    one_in = 1 if options.check == "all" else CHECKED_ONE_IN
+    inspector = Inspector(PayloadPool(options.min_size, options.max_size))
+    receive, check = receiver.receive, inspector.check
+    checks_all = options.check == "all"
+    one_in = 1 if checks_all else CHECKED_ONE_IN
     # Of a small message, the head is what one reads.
     is_touched = options.touch == "yes" and options.max_size >= SMALL_BYTES
     slow_us = options.slow_us
-    count = size = check_sum = checked = 0
+    count = size = 0
     control.wait_for_go()
     payload = receive()
     # The first message ends the set-up of all processes.
     start, cpu_start = time.monotonic(), time.process_time()
     while payload is not None:
-        head, sequence = head_of(payload)
-        piece = head >> 32
-        if piece != sequence % PIECES or len(payload) != sizes[piece]:
-            raise WrongMessageError(f"message {sequence}: {len(payload)} bytes, piece {piece}")
-        if sequence % one_in == 0:
-            checked += 1
-            if not pool.is_intact(payload, piece):
-                raise WrongMessageError(f"message {sequence}: other contents than were sent")
+        if count % one_in == 0:
+            check(payload)
         if is_touched:
             touch(payload)
         if slow_us:
             work_for(slow_us)
         count += 1
         size += len(payload)
-        check_sum += (sequence + 1) * (piece + 1)
         # Given back first: two views of 64 MiB at a time would be half of the ring.
         payload = None
         payload = receive()
     seconds = time.monotonic() - start
-    return {"messages": count, "bytes": size, "seconds": seconds,
-            "cpu_seconds": time.process_time() - cpu_start, "checked": checked,
-            "check_sum": check_sum % MODULUS}
+    figures = {"messages": count, "bytes": size, "seconds": seconds,
+               "cpu_seconds": time.process_time() - cpu_start, "checked": inspector.checked}
+    # In a sample there is nothing to hold against what was sent.
+    return {**figures, "check_sum": inspector.check_sum % MODULUS} if checks_all else figures
+
+
+def stamp_of(head: bytes) -> Callable[[Any], None]:
+    """Writes nothing but the head: what a hand-over costs."""
+    def write(target: Any) -> None:
+        memoryview(target)[: len(head)] = head
+
+    return write
 
 
 def ping(sender: Sender, receiver: Receiver, options: argparse.Namespace,
@@ -154,7 +200,7 @@ def ping(sender: Sender, receiver: Receiver, options: argparse.Namespace,
 
     def send_next() -> None:
         if options.mode == "loan":
-            sender.send_head(HEAD.pack(0, len(trips_ns)), size)
+            sender.send_made(size, stamp_of(HEAD.pack(0, len(trips_ns) % pool.repeats_after)))
         else:
             sender.send(next(messages))
 
@@ -163,7 +209,8 @@ def ping(sender: Sender, receiver: Receiver, options: argparse.Namespace,
         send_next()
         answer = receive()
         trips_ns.append(clock() - start)
-        if answer is None or HEAD.unpack_from(answer)[1] != len(trips_ns) - 1:
+        number = (len(trips_ns) - 1) % pool.repeats_after
+        if answer is None or HEAD.unpack_from(answer)[1] != number:
             raise WrongMessageError(f"round trip {len(trips_ns)}: another message came back")
 
     control.wait_for_go()
@@ -189,7 +236,8 @@ def pong(sender: Sender, receiver: Receiver, options: argparse.Namespace,
     trips = 0
     while (message := receiver.receive()) is not None:
         if options.mode == "loan":
-            sender.send_head(bytes(memoryview(message)[: HEAD.size]), len(message))
+            head = bytes(memoryview(message)[: HEAD.size])
+            sender.send_made(len(message), stamp_of(head))
         else:
             sender.send(message)
         del message

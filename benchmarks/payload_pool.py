@@ -4,11 +4,13 @@
 A message is a piece of one block of random bytes, whose first 16 bytes are replaced by its head:
 who sends it, which piece it is, and its number. The receiver can check all of it. The block is
 hardly larger than the largest message, so it stays in the cache; cpp/payload_pool.hpp makes the
-same one.
+same one. To make a small message would cost as much as to send it, so those are all there
+beforehand, and their numbers begin again.
 """
 
 from __future__ import annotations
 
+import itertools
 import struct
 from collections.abc import Iterator
 from typing import Any
@@ -21,11 +23,16 @@ PIECES = 67
 CACHE_LINE = 64
 #: Smaller messages are sent as bytes objects, as a program would; others as NumPy arrays.
 SMALL_BYTES = 1024
+#: Up to this size there is an object for each message, so many times all pieces.
+PREPARED_BYTES = 4096
+PREPARED_BYTES_OBJECTS, PREPARED_ARRAYS = 61 * PIECES, PIECES
 #: Producer and piece, 32 bits each; number of the message in its producer's stream.
 HEAD = struct.Struct("<QQ")
 MODULUS = 1 << 64
 #: Word j of the block is (j + 1) times this, modulo 2^64.
 FACTOR = np.uint64(0x9E3779B97F4A7C15)
+#: Words that are made at once, from as many that stay in the cache.
+WORDS_AT_ONCE = 1 << 15
 
 
 class PayloadPool:
@@ -37,23 +44,29 @@ class PayloadPool:
         # Spread evenly over the range, in an order without rises and falls.
         self.sizes = [min_bytes + (max_bytes - min_bytes) * (29 * k % PIECES) // (PIECES - 1)
                       for k in range(PIECES)]
-        self._is_small = max_bytes < SMALL_BYTES
         self._pieces: list[Payload] = [
             block[k * CACHE_LINE : k * CACHE_LINE + size] for k, size in enumerate(self.sizes)]
+        self._is_prepared = max_bytes <= PREPARED_BYTES
+        self._is_small = max_bytes < SMALL_BYTES
+        self._first_words = np.arange(1, WORDS_AT_ONCE + 1, dtype=np.uint64) * FACTOR
+        #: After so many messages numbers start from 0 again.
+        self.repeats_after = (MODULUS if not self._is_prepared else
+                              PREPARED_BYTES_OBJECTS if self._is_small else PREPARED_ARRAYS)
 
     def messages(self, producer: int) -> Iterator[Any]:
         """Without end. What is yielded may be changed by the next step."""
-        return self._small(producer) if self._is_small else self._arrays(producer)
+        if self._is_prepared:
+            return itertools.cycle(self._prepared(producer))
+        return self._arrays(producer)
 
-    def _small(self, producer: int) -> Iterator[bytes]:
-        pack = HEAD.pack
-        parts = [(producer | k << 32, piece[HEAD.size :].tobytes())
-                 for k, piece in enumerate(self._pieces)]
-        sequence = 0
-        while True:
-            for head, body in parts:
-                yield pack(head, sequence) + body
-                sequence += 1
+    def _prepared(self, producer: int) -> list[Any]:
+        def message(number: int) -> Any:
+            piece = number % PIECES
+            array = self._pieces[piece].copy()
+            HEAD.pack_into(array, 0, producer | piece << 32, number)
+            return array.tobytes() if self._is_small else array
+
+        return [message(number) for number in range(self.repeats_after)]
 
     def _arrays(self, producer: int) -> Iterator[Payload]:
         parts = [(producer | k << 32, piece, memoryview(piece[: HEAD.size]).cast("Q"))
@@ -68,11 +81,11 @@ class PayloadPool:
                 words[0], words[1] = saved
                 sequence += 1
 
-    def messages_with_heads(self, producer: int) -> Iterator[tuple[int, int, Any]]:
-        """Head and message apart, for a transport that reads a message after `send` returned."""
-        if self._is_small:
-            for sequence, message in enumerate(self._small(producer)):
-                yield 0, sequence, message
+    def messages_with_heads(self, producer: int) -> Iterator[Any]:
+        """For a transport that reads a message after `send` returned: those that the next step
+        would change come as head, number and array."""
+        if self._is_prepared:
+            yield from self.messages(producer)
         parts = [(producer | k << 32, piece) for k, piece in enumerate(self._pieces)]
         sequence = 0
         while True:
@@ -80,9 +93,28 @@ class PayloadPool:
                 yield head, sequence, array
                 sequence += 1
 
+    def generate(self, producer: int, sequence: int, target: Payload) -> None:
+        """Writes a message without reading the pool, as a program does that makes data in place.
+
+        Args:
+            target: of as many bytes as the message has; uint8, contiguous.
+        """
+        number = sequence % self.repeats_after
+        piece = number % PIECES
+        whole = len(target) // 8
+        words = target[: 8 * whole].view(np.uint64)
+        for first in range(0, whole, WORDS_AT_ONCE):
+            part = words[first : first + WORDS_AT_ONCE]
+            skipped = np.uint64((piece * CACHE_LINE // 8 + first) * int(FACTOR) % MODULUS)
+            np.add(self._first_words[: len(part)], skipped, out=part)
+        target[8 * whole :] = self._pieces[piece][8 * whole :]
+        HEAD.pack_into(target, 0, producer | piece << 32, number)
+
     def totals(self, messages: int) -> tuple[int, int]:
         """Bytes and check sum of the first `messages` of a producer."""
         sequence = np.arange(messages, dtype=np.uint64)
+        if self.repeats_after < MODULUS:
+            sequence %= np.uint64(self.repeats_after)
         piece = sequence % np.uint64(PIECES)
         check_sum = int(((sequence + np.uint64(1)) * (piece + np.uint64(1))).sum())
         return int(np.array(self.sizes)[piece.astype(np.int64)].sum()), check_sum

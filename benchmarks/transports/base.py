@@ -45,8 +45,8 @@ class Sender(ABC):
     def send(self, message: Any) -> None:
         """Blocks until there is room. The message may be changed once this has returned."""
 
-    def send_head(self, head: bytes, size: int) -> None:
-        """Hands over `size` bytes of which only the head is written; for loans."""
+    def send_made(self, size: int, write: Callable[[Any], object]) -> None:
+        """For loans: `write` makes the message in an array of `size` bytes that is lent to it."""
         raise NotImplementedError
 
     @abstractmethod

@@ -7,6 +7,7 @@ The subscriber polls, which is the fastest way it offers. The publisher retries 
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
 from typing import Any
 
 import iceoryx2 as iox
@@ -47,21 +48,24 @@ class Iceoryx2Sender(Sender):
         # The address of an array by ctypes: NumPy takes longer to tell it than a small copy takes.
         source = (message if type(message) is bytes
                   else ctypes.byref(ctypes.c_char.from_buffer(message)))
-        self._publish(source, len(message), len(message))
-
-    def _publish(self, source: Any, written: int, size: int) -> None:
+        size = len(message)
         sent = 0
         # Now and then it is delivered to nobody, although there is a subscriber.
         while sent == 0:
             sample = self._publisher.loan_slice_uninit(size)
-            ctypes.memmove(sample.payload_ptr, source, written)
+            ctypes.memmove(sample.payload_ptr, source, size)
             sent = sample.assume_init().send()
 
-    def send_head(self, head: bytes, size: int) -> None:
-        self._publish(head, len(head), size)
+    def send_made(self, size: int, write: Callable[[Any], object]) -> None:
+        array_type = ctypes.c_uint8 * size
+        sent = 0
+        while sent == 0:
+            sample = self._publisher.loan_slice_uninit(size)
+            write(np.frombuffer(array_type.from_address(sample.payload_ptr), np.uint8))
+            sent = sample.assume_init().send()
 
     def end(self) -> None:
-        self._publish(b"", 0, END_BYTES)
+        self.send_made(END_BYTES, lambda _: None)
 
 
 class Iceoryx2Receiver(Receiver):

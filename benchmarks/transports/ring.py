@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import ipc0cp
@@ -12,22 +13,14 @@ from transports.base import RING_BYTES, Link, Receiver, Sender, Transport
 class RingSender(Sender):
     def __init__(self, link: Link) -> None:
         self._producer = ipc0cp.SharedRingBufferProducer(f"bench-{link.address}", RING_BYTES)
-        self._push = self._producer.push
-        if link.mode == "loan":
-            self.send = self._send_loan  # type: ignore[method-assign]
-        else:
-            self.send = self._push  # type: ignore[method-assign, assignment]
+        self.send = self._producer.push  # type: ignore[method-assign, assignment]
 
     def send(self, message: Any) -> None:
-        """One of the two below, without a call in between."""
+        """`push` itself, without a call in between."""
 
-    def _send_loan(self, message: Any) -> None:
-        with self._producer.loan(message.shape) as target:
-            target[...] = message
-
-    def send_head(self, head: bytes, size: int) -> None:
+    def send_made(self, size: int, write: Callable[[Any], object]) -> None:
         with self._producer.loan(size) as target:
-            memoryview(target)[: len(head)] = head
+            write(target)
 
     def end(self) -> None:
         self._producer.close()

@@ -28,7 +28,7 @@ struct ArrayInterface {
 constexpr int kCContiguous = 0x1;
 constexpr int kFContiguous = 0x2;
 
-constexpr std::size_t kMostLayouts = 8;
+constexpr std::size_t kMostLayouts = 1024;
 
 NumPy g_numpy;
 
@@ -81,50 +81,75 @@ void ArrayCache::remember(nb::bytes metadata, nb::object dtype, nb::tuple shape,
   layout.shape = std::move(shape);
   layout.is_fortran = is_fortran;
   layout.payload_bytes = payload_bytes;
-  auto shared = std::make_shared<const ArrayLayout>(std::move(layout));
-  // The same layout comes again where equal dtypes are different objects (dates): no second entry.
-  for (auto& known : layouts_) {
-    if (known->metadata == shared->metadata && known->payload_bytes == payload_bytes) {
-      std::swap(known, shared);
-      return;
-    }
+  // What is replaced is let go only when all is whole again: its end may run Python code.
+  const Known known = std::make_shared<const ArrayLayout>(std::move(layout));
+  std::array<Known, 3> replaced;
+  std::unordered_set<Known, ByMetadata, ByMetadata> forgotten;
+  if (by_metadata_.size() >= kMostLayouts) {
+    by_array_.clear();
+    forgotten.swap(by_metadata_);
   }
-  if (layouts_.size() < kMostLayouts) {
-    layouts_.push_back(std::move(shared));
-    return;
+  replaced[0] = std::exchange(last_, known);
+  // The same layout comes again where equal dtypes are different objects (dates).
+  if (const auto place = by_metadata_.find(known); place != by_metadata_.end()) {
+    replaced[1] = *place;
+    by_array_.erase(*place);
+    by_metadata_.erase(place);
   }
-  // The old one is let go only after the slot is whole again: its end may run Python code.
-  std::swap(layouts_[next_], shared);
-  next_ = (next_ + 1) % kMostLayouts;
+  if (const auto place = by_array_.find(known); place != by_array_.end()) {
+    replaced[2] = *place;
+    by_metadata_.erase(*place);
+    by_array_.erase(place);
+  }
+  by_array_.insert(known);
+  by_metadata_.insert(known);
 }
 
-ArrayBytes ArrayCache::find_array(nb::handle array) const {
+std::size_t ArrayCache::ByArray::operator()(const auto& one) const {
+  const ArrayKey wanted = key(one);
+  std::size_t hash = std::hash<const void*>()(wanted.dtype) + std::size_t{wanted.is_fortran};
+  constexpr std::size_t kOddFactor = 0x9E3779B97F4A7C15U;
+  for (const std::intptr_t dimension : wanted.dimensions) {
+    hash = (hash ^ static_cast<std::size_t>(dimension)) * kOddFactor;
+    hash ^= hash >> 32;
+  }
+  return hash;
+}
+
+bool ArrayCache::ByArray::operator()(const auto& left, const auto& right) const {
+  const ArrayKey one = key(left);
+  const ArrayKey other = key(right);
+  return one.dtype == other.dtype && one.is_fortran == other.is_fortran &&
+         std::ranges::equal(one.dimensions, other.dimensions);
+}
+
+ArrayBytes ArrayCache::find_array(nb::handle array) {
   static PyObject* const dtype_name = interned("dtype");
+  if (by_array_.empty()) return {};
   const nb::object dtype = get(array, dtype_name);
-  const auto has_dtype = [&](const auto& layout) { return layout->dtype.is(dtype); };
-  if (std::none_of(layouts_.begin(), layouts_.end(), has_dtype)) return {};
   nb::object capsule = array_struct_of(array);
   const ArrayInterface& interface = interface_in(capsule);
   const bool is_fortran = (interface.flags & kCContiguous) == 0;
   if (is_fortran && (interface.flags & kFContiguous) == 0) return {};
-  const std::span dimensions(interface.shape, static_cast<std::size_t>(interface.dimension_count));
-  for (const auto& layout : layouts_) {
-    if (layout->dtype.is(dtype) && layout->is_fortran == is_fortran &&
-        std::equal(dimensions.begin(), dimensions.end(), layout->dimensions.begin(),
-                   layout->dimensions.end())) {
-      const auto* data = static_cast<const std::byte*>(interface.data);
-      return {layout, {data, layout->payload_bytes}, std::move(capsule)};
-    }
+  const auto dimension_count = static_cast<std::size_t>(interface.dimension_count);
+  const ArrayKey key{dtype.ptr(), {interface.shape, dimension_count}, is_fortran};
+  if (last_ == nullptr || !ByArray()(last_, key)) {
+    const auto place = by_array_.find(key);
+    if (place == by_array_.end()) return {};
+    last_ = *place;
   }
-  return {};
+  const auto* data = static_cast<const std::byte*>(interface.data);
+  return {last_, {data, last_->payload_bytes}, std::move(capsule)};
 }
 
 std::shared_ptr<const ArrayLayout> ArrayCache::find_metadata(std::string_view metadata,
-                                                             std::size_t payload_bytes) const {
-  for (const auto& layout : layouts_) {
-    if (layout->metadata == metadata && layout->payload_bytes == payload_bytes) return layout;
+                                                             std::size_t payload_bytes) {
+  if (last_ == nullptr || last_->metadata != metadata) {
+    const auto place = by_metadata_.find(metadata);
+    if (place == by_metadata_.end()) return nullptr;
+    last_ = *place;
   }
-  return nullptr;
+  return last_->payload_bytes == payload_bytes ? last_ : nullptr;
 }
 
 nb::object make_view(const ArrayLayout& layout, nb::handle owner) {

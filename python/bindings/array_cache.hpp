@@ -8,10 +8,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 #include <vector>
 
 namespace ipc0cp::python {
@@ -45,20 +47,50 @@ struct ArrayBytes {
   nb::object keeper;
 };
 
+/// Up to 1,024 layouts, so that streams of ever other shapes (crops, batches) find theirs, too.
 class ArrayCache {
  public:
   void remember(nb::bytes metadata, nb::object dtype, nb::tuple shape, bool is_fortran,
                 std::size_t payload_bytes);
   /// @return layout null: not contiguous or not remembered.
-  [[nodiscard]] ArrayBytes find_array(nb::handle array) const;
+  [[nodiscard]] ArrayBytes find_array(nb::handle array);
   /// @return null: not remembered.
   [[nodiscard]] std::shared_ptr<const ArrayLayout> find_metadata(std::string_view metadata,
-                                                                 std::size_t payload_bytes) const;
+                                                                 std::size_t payload_bytes);
 
  private:
   // Shared: a layout in use outlives its replacement by another thread.
-  std::vector<std::shared_ptr<const ArrayLayout>> layouts_;
-  std::size_t next_ = 0;
+  using Known = std::shared_ptr<const ArrayLayout>;
+
+  /// What an array shows of its layout.
+  struct ArrayKey {
+    const PyObject* dtype;
+    std::span<const std::intptr_t> dimensions;
+    bool is_fortran;
+  };
+  struct ByArray {
+    using is_transparent = void;
+    static ArrayKey key(const ArrayKey& key) { return key; }
+    static ArrayKey key(const Known& known) {
+      return {known->dtype.ptr(), known->dimensions, known->is_fortran};
+    }
+    std::size_t operator()(const auto& one) const;
+    bool operator()(const auto& left, const auto& right) const;
+  };
+  struct ByMetadata {
+    using is_transparent = void;
+    static std::string_view key(std::string_view metadata) { return metadata; }
+    static std::string_view key(const Known& known) { return known->metadata; }
+    std::size_t operator()(const auto& one) const {
+      return std::hash<std::string_view>()(key(one));
+    }
+    bool operator()(const auto& left, const auto& right) const { return key(left) == key(right); }
+  };
+
+  // The same layouts in both.
+  std::unordered_set<Known, ByArray, ByArray> by_array_;
+  std::unordered_set<Known, ByMetadata, ByMetadata> by_metadata_;
+  Known last_;  ///< The last one found: most streams have no other.
 };
 
 /// A read-only array over `owner`, which exports the payload.

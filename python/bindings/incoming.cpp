@@ -32,7 +32,7 @@ nb::object make_text(std::span<const std::byte> payload) {
 /// The object of a hot type, or one that is not valid. `make_block` gives the Block that a view
 /// has to keep.
 template <class MakeBlock>
-nb::object hot_object(const Message& message, const ArrayCache& cache, bool copy,
+nb::object hot_object(const Message& message, ArrayCache& cache, bool copy,
                       MakeBlock make_block) {
   if (g_builtins_replaced) return {};
   const std::string_view metadata = message.metadata();
@@ -46,14 +46,14 @@ nb::object hot_object(const Message& message, const ArrayCache& cache, bool copy
 
 }  // namespace
 
-Incoming to_object(Message& message, const ArrayCache& cache, bool copy) {
+Incoming to_object(Message& message, ArrayCache& cache, bool copy) {
   const auto make_block = [&] { return nb::cast(Block(std::move(message))); };
   nb::object object = hot_object(message, cache, copy, make_block);
   if (object.is_valid()) return {std::move(object), false};
   return {make_block(), true};
 }
 
-Incoming to_object(nb::object block, const ArrayCache& cache, bool copy) {
+Incoming to_object(nb::object block, ArrayCache& cache, bool copy) {
   const Message& message = nb::inst_ptr<Block>(block)->message;
   nb::object object = hot_object(message, cache, copy, [&] { return block; });
   if (object.is_valid()) return {std::move(object), false};

@@ -21,8 +21,8 @@ struct Incoming {
 
 /// Leaves `message` as it is if it throws.
 /// @throws Error (corrupt_payload) if a text is not UTF-8.
-Incoming to_object(Message& message, const ArrayCache& cache, bool copy);
+Incoming to_object(Message& message, ArrayCache& cache, bool copy);
 /// The same for a message that is a Block already.
-Incoming to_object(nb::object block, const ArrayCache& cache, bool copy);
+Incoming to_object(nb::object block, ArrayCache& cache, bool copy);
 
 }  // namespace ipc0cp::python

@@ -28,7 +28,7 @@ nb::object encoded_text(nb::handle text) {
 
 }  // namespace
 
-Outgoing find_message(nb::handle object, const ArrayCache& cache) {
+Outgoing find_message(nb::handle object, ArrayCache& cache) {
   if (g_builtins_replaced) return {};
   PyTypeObject* const type = Py_TYPE(object.ptr());
   if (type == &PyBytes_Type) {
@@ -49,7 +49,7 @@ Outgoing find_message(nb::handle object, const ArrayCache& cache) {
   return {};
 }
 
-bool OutgoingBatch::fill(nb::handle iterator, const ArrayCache& cache, nb::handle encode) {
+bool OutgoingBatch::fill(nb::handle iterator, ArrayCache& cache, nb::handle encode) {
   while (messages_.size() < kMostMessages && bytes_ < kMostBytes) {
     nb::object object = nb::steal(PyIter_Next(iterator.ptr()));
     if (!object.is_valid()) {
@@ -61,7 +61,7 @@ bool OutgoingBatch::fill(nb::handle iterator, const ArrayCache& cache, nb::handl
   return true;
 }
 
-void OutgoingBatch::add(nb::object object, const ArrayCache& cache, nb::handle encode) {
+void OutgoingBatch::add(nb::object object, ArrayCache& cache, nb::handle encode) {
   Outgoing outgoing = find_message(object, cache);
   if (outgoing.message.metadata_json.empty()) {
     nb::object encoded = encode(object);

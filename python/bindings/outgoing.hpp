@@ -27,7 +27,7 @@ struct Outgoing {
 };
 
 /// Objects of the hot types: `bytes`, `str`, and arrays of a layout in `cache`.
-Outgoing find_message(nb::handle object, const ArrayCache& cache);
+Outgoing find_message(nb::handle object, ArrayCache& cache);
 
 /// Messages of a push_many that are queued together.
 class OutgoingBatch {
@@ -35,12 +35,12 @@ class OutgoingBatch {
   /// Takes objects until it is full or `iterator` is at its end. What is not hot is encoded by
   /// `encode(object)`, which returns metadata and a buffer.
   /// @return whether there may be more objects.
-  bool fill(nb::handle iterator, const ArrayCache& cache, nb::handle encode);
+  bool fill(nb::handle iterator, ArrayCache& cache, nb::handle encode);
   void clear() noexcept;
   [[nodiscard]] std::span<const RawMessage> messages() const noexcept { return messages_; }
 
  private:
-  void add(nb::object object, const ArrayCache& cache, nb::handle encode);
+  void add(nb::object object, ArrayCache& cache, nb::handle encode);
 
   std::vector<RawMessage> messages_;
   std::vector<Outgoing> keepers_;

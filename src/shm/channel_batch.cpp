@@ -106,16 +106,20 @@ std::size_t Channel::take_rows(const Likeness& likeness, std::span<std::byte> ro
   return count;
 }
 
+/// Without the lock: nothing that it reads can be relied on, and nothing but speed depends on it.
 void Channel::warm_up(std::size_t most) const noexcept {
+  constexpr std::uint64_t kLine = 64;
+  constexpr std::uint64_t kLines = 3;  // Payload, red zone and metadata of a small message.
+  const std::uint64_t last_offset = geometry().arena_bytes() - kLines * kLine;
   std::uint32_t index = ring_->queue.head();
   for (std::size_t count = 0; count < most && index < geometry().descriptor_count; ++count) {
     const Descriptor& descriptor = ring_->segment->descriptor(index);
     __builtin_prefetch(&descriptor, 1);
     const std::uint32_t next = descriptor.link_next;
-    const std::byte* block = ring_->segment->arena() + descriptor.offset;
-    __builtin_prefetch(block);
-    __builtin_prefetch(block + 64);
-    __builtin_prefetch(block + 128);
+    const std::uint64_t offset = descriptor.offset;
+    for (std::uint64_t line = 0; line < kLines && offset <= last_offset; ++line) {
+      __builtin_prefetch(ring_->segment->arena() + offset + line * kLine);
+    }
     index = next;
   }
 }

@@ -44,7 +44,7 @@ std::int64_t SpinBudget::nanoseconds(std::uint32_t participants) const noexcept 
   const std::int64_t budget = budget_ns_.load(std::memory_order_relaxed);
   if (processors_ < 2) return 0;
   if (participants <= processors_) return budget;
-  return budget * processors_ / participants;
+  return std::min(budget, kMostSharedNs) * processors_ / participants;
 }
 
 void SpinBudget::hit() noexcept {
@@ -53,8 +53,7 @@ void SpinBudget::hit() noexcept {
 }
 
 void SpinBudget::slept(std::int64_t nanoseconds) noexcept {
-  constexpr std::int64_t kLongSleepNs = 100'000;
-  if (nanoseconds < kLongSleepNs) {
+  if (nanoseconds < kMostNs) {
     hit();  // A spin would have caught it.
     return;
   }
