@@ -7,78 +7,40 @@
 #include <utility>
 
 #include "arguments.hpp"
+#include "block.hpp"
 #include "gil.hpp"
+#include "numpy_abi.hpp"
 
 namespace ipc0cp::python {
 namespace {
 
-/// What the capsule of `__array_struct__` points to: NumPy's documented array interface, which
-/// needs none of its headers.
-struct ArrayInterface {
-  int two;
-  int dimension_count;
-  char type_kind;
-  int item_bytes;
-  int flags;
-  Py_intptr_t* shape;
-  Py_intptr_t* strides;
-  void* data;
-  PyObject* description;
-};
-constexpr int kCContiguous = 0x1;
-constexpr int kFContiguous = 0x2;
-
 constexpr std::size_t kMostLayouts = 1024;
 
-NumPy g_numpy;
-
-/// Interned once: a lookup by C string would make a new str each time.
-PyObject* interned(const char* name) { return PyUnicode_InternFromString(name); }
-
-nb::object get(nb::handle object, PyObject* name) {
-  PyObject* value = PyObject_GetAttr(object.ptr(), name);
-  if (value == nullptr) nb::raise_python_error();
-  return nb::steal(value);
-}
-
-nb::object array_struct_of(nb::handle array) {
-  static PyObject* const name = interned("__array_struct__");
-  return get(array, name);
-}
-
-const ArrayInterface& interface_in(nb::handle capsule) {
-  auto* pointer = static_cast<ArrayInterface*>(PyCapsule_GetPointer(capsule.ptr(), nullptr));
-  if (pointer == nullptr) nb::raise_python_error();
-  return *pointer;
-}
-
-nb::object call(PyObject* callable, PyObject* const* arguments, std::size_t count) {
-  PyObject* result = PyObject_Vectorcall(callable, arguments, count, nullptr);
-  if (result == nullptr) nb::raise_python_error();
-  return nb::steal(result);
+std::vector<std::intptr_t> strides_of(std::span<const std::intptr_t> dimensions,
+                                      std::intptr_t item_bytes, bool is_fortran) {
+  std::vector<std::intptr_t> strides(dimensions.size());
+  std::intptr_t stride = item_bytes;
+  for (std::size_t step = 0; step < strides.size(); ++step) {
+    const std::size_t index = is_fortran ? step : strides.size() - 1 - step;
+    strides[index] = stride;
+    stride *= dimensions[index];
+  }
+  return strides;
 }
 
 }  // namespace
 
-const NumPy& numpy() noexcept { return g_numpy; }
-
-void remember_numpy() {
-  if (g_numpy.array_type != nullptr) return;
-  nb::module_ module = nb::module_::import_("numpy");
-  g_numpy.empty = nb::object(module.attr("empty")).release().ptr();
-  g_numpy.array_type = nb::object(module.attr("ndarray")).release().ptr();
-}
-
 void ArrayCache::remember(nb::bytes metadata, nb::object dtype, nb::tuple shape, bool is_fortran,
                           std::size_t payload_bytes) {
-  remember_numpy();
+  meet_numpy();
   ArrayLayout layout;
   layout.metadata = text_of(metadata);
-  layout.dtype = std::move(dtype);
   for (nb::handle dimension : shape) {
     layout.dimensions.push_back(nb::cast<std::intptr_t>(dimension));
   }
-  layout.shape = std::move(shape);
+  const auto item_bytes = nb::cast<std::intptr_t>(dtype.attr("itemsize"));
+  layout.strides = strides_of(layout.dimensions, item_bytes, is_fortran);
+  layout.dtype = std::move(dtype);
   layout.is_fortran = is_fortran;
   layout.payload_bytes = payload_bytes;
   // What is replaced is let go only when all is whole again: its end may run Python code.
@@ -124,22 +86,16 @@ bool ArrayCache::ByArray::operator()(const auto& left, const auto& right) const 
 }
 
 ArrayBytes ArrayCache::find_array(nb::handle array) {
-  static PyObject* const dtype_name = interned("dtype");
-  if (by_array_.empty()) return {};
-  const nb::object dtype = get(array, dtype_name);
-  nb::object capsule = array_struct_of(array);
-  const ArrayInterface& interface = interface_in(capsule);
-  const bool is_fortran = (interface.flags & kCContiguous) == 0;
-  if (is_fortran && (interface.flags & kFContiguous) == 0) return {};
-  const auto dimension_count = static_cast<std::size_t>(interface.dimension_count);
-  const ArrayKey key{dtype.ptr(), {interface.shape, dimension_count}, is_fortran};
+  const ArrayFields& fields = fields_of(array);
+  const bool is_fortran = (fields.flags & ArrayFields::kCContiguous) == 0;
+  if (is_fortran && (fields.flags & ArrayFields::kFContiguous) == 0) return {};
+  const ArrayKey key{fields.dtype, fields.shape(), is_fortran};
   if (last_ == nullptr || !ByArray()(last_, key)) {
     const auto place = by_array_.find(key);
     if (place == by_array_.end()) return {};
     last_ = *place;
   }
-  const auto* data = static_cast<const std::byte*>(interface.data);
-  return {last_, {data, last_->payload_bytes}, std::move(capsule)};
+  return {last_, {fields.data, last_->payload_bytes}};
 }
 
 std::shared_ptr<const ArrayLayout> ArrayCache::find_metadata(std::string_view metadata,
@@ -152,20 +108,17 @@ std::shared_ptr<const ArrayLayout> ArrayCache::find_metadata(std::string_view me
   return last_->payload_bytes == payload_bytes ? last_ : nullptr;
 }
 
-nb::object make_view(const ArrayLayout& layout, nb::handle owner) {
-  static PyObject* const zero = PyLong_FromLong(0);
-  static PyObject* const fortran = interned("F");
-  const std::array<PyObject*, 6> arguments = {
-      layout.shape.ptr(), layout.dtype.ptr(), owner.ptr(), zero, Py_None, fortran};
-  return call(g_numpy.array_type, arguments.data(), layout.is_fortran ? 6 : 3);
+nb::object make_view(const ArrayLayout& layout, nb::handle block) {
+  const std::span payload = nb::inst_ptr<Block>(block)->message.payload();
+  // What empty arrays point to: NumPy takes null for "allocate".
+  alignas(64) static std::byte nothing[64];
+  auto* data = payload.empty() ? nothing : const_cast<std::byte*>(payload.data());
+  return array_over(data, layout.dtype, layout.dimensions, layout.strides, block);
 }
 
 nb::object make_copy(const ArrayLayout& layout, std::span<const std::byte> payload) {
-  static PyObject* const fortran = interned("F");
-  const std::array<PyObject*, 3> arguments = {layout.shape.ptr(), layout.dtype.ptr(), fortran};
-  nb::object array = call(g_numpy.empty, arguments.data(), layout.is_fortran ? 3 : 2);
-  const nb::object capsule = array_struct_of(array);
-  copy_bytes(interface_in(capsule).data, payload);
+  nb::object array = array_of(layout.dtype, layout.dimensions, layout.is_fortran);
+  copy_bytes(fields_of(array).data, payload);
   return array;
 }
 

@@ -20,31 +20,21 @@ namespace ipc0cp::python {
 
 namespace nb = nanobind;
 
-/// NumPy objects used on every call, borrowed for ever. Null until `remember_numpy`.
-struct NumPy {
-  PyObject* array_type = nullptr;
-  PyObject* empty = nullptr;
-};
-const NumPy& numpy() noexcept;
-/// Imports NumPy unless that has been done.
-void remember_numpy();
-
 /// One layout and its encoding. Only dtypes without fields are remembered: the names of a
 /// structured dtype can be changed in place.
 struct ArrayLayout {
   std::string metadata;
   nb::object dtype;
-  nb::object shape;  ///< Tuple of int.
   std::vector<std::intptr_t> dimensions;
+  std::vector<std::intptr_t> strides;  ///< In bytes.
   bool is_fortran = false;
   std::size_t payload_bytes = 0;
 };
 
-/// The contiguous bytes of an array and what describes them; valid as long as `keeper`.
+/// The contiguous bytes of an array, which has to be kept, and what describes them.
 struct ArrayBytes {
   std::shared_ptr<const ArrayLayout> layout;
   std::span<const std::byte> bytes;
-  nb::object keeper;
 };
 
 /// Up to 1,024 layouts, so that streams of ever other shapes (crops, batches) find theirs, too.
@@ -52,6 +42,7 @@ class ArrayCache {
  public:
   void remember(nb::bytes metadata, nb::object dtype, nb::tuple shape, bool is_fortran,
                 std::size_t payload_bytes);
+  /// @param array exactly a numpy.ndarray
   /// @return layout null: not contiguous or not remembered.
   [[nodiscard]] ArrayBytes find_array(nb::handle array);
   /// @return null: not remembered.
@@ -93,8 +84,8 @@ class ArrayCache {
   Known last_;  ///< The last one found: most streams have no other.
 };
 
-/// A read-only array over `owner`, which exports the payload.
-nb::object make_view(const ArrayLayout& layout, nb::handle owner);
+/// A read-only array over the payload of `block`, which it keeps.
+nb::object make_view(const ArrayLayout& layout, nb::handle block);
 /// A writable array with memory of its own and a copy of `payload`.
 nb::object make_copy(const ArrayLayout& layout, std::span<const std::byte> payload);
 

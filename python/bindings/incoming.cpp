@@ -32,8 +32,7 @@ nb::object make_text(std::span<const std::byte> payload) {
 /// The object of a hot type, or one that is not valid. `make_block` gives the Block that a view
 /// has to keep.
 template <class MakeBlock>
-nb::object hot_object(const Message& message, ArrayCache& cache, bool copy,
-                      MakeBlock make_block) {
+nb::object hot_object(const Message& message, ArrayCache& cache, bool copy, MakeBlock make_block) {
   if (g_builtins_replaced) return {};
   const std::string_view metadata = message.metadata();
   const std::span payload = message.payload();

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "handles.hpp"
+#include "numpy_abi.hpp"
 
 namespace ipc0cp::python {
 namespace {
@@ -39,11 +40,11 @@ Outgoing find_message(nb::handle object, ArrayCache& cache) {
     const std::span<const std::byte> payload = bytes_of(encoded);
     return {{kTextMetadata, payload}, std::move(encoded), nullptr};
   }
-  if (reinterpret_cast<PyObject*>(type) == numpy().array_type) {
+  if (is_array(object)) {
     ArrayBytes found = cache.find_array(object);
     if (found.layout != nullptr) {
       const std::string_view metadata = found.layout->metadata;
-      return {{metadata, found.bytes}, std::move(found.keeper), std::move(found.layout)};
+      return {{metadata, found.bytes}, nb::borrow(object), std::move(found.layout)};
     }
   }
   return {};

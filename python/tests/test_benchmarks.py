@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import itertools
 import json
 import os
 import subprocess
@@ -58,8 +59,9 @@ def consume(messages, min_bytes, max_bytes, check="all"):
 def messages_of(count, min_bytes, max_bytes):
     pool = load("payload_pool").PayloadPool(min_bytes, max_bytes)
     stream = pool.messages(0)
-    # The pool restores what it has yielded, so each is copied at once.
-    return pool, [np.frombuffer(bytes(next(stream)), np.uint8).copy() for _ in range(count)]
+    # The pool restores arrays that it has yielded, so each is copied at once.
+    copies = (one if type(one) is bytes else one.copy() for one in stream)
+    return pool, list(itertools.islice(copies, count))
 
 
 @pytest.mark.parametrize("sizes", [(64, 64), (4096, 4096), (1000, 70_001)])
