@@ -159,6 +159,7 @@ class Channel {
   static constexpr std::int64_t kLongWaitNs = 5 * platform::kSecond;
   /// More than this queued would fall out of the cache before it is read.
   static constexpr std::uint64_t kSoftCapBytes = std::uint64_t{8} << 20;
+  static constexpr std::uint32_t kSoftCapOfBatches = 1024;  ///< Messages.
   /// From this size on a message goes into what was returned last; see take_block.
   static constexpr std::uint64_t kWarmBytes = 256 << 10;
   struct Request;  // channel.cpp: what a push or loan asks for
@@ -239,9 +240,12 @@ class Channel {
   ErrorCode check_while_waiting(std::int64_t now_ns) noexcept;
   [[nodiscard]] static std::int64_t idle_slice(std::int64_t waited_ns) noexcept;
   void heed_soft_cap(std::uint64_t message_bytes, Deadline& deadline) noexcept {
-    if (over_soft_cap_ && !deadline.never_waits()) wait_for_soft_cap(message_bytes, deadline);
+    if (over_soft_cap_ && !deadline.never_waits()) {
+      wait_for_soft_cap(message_bytes, geometry().max_messages, deadline);
+    }
   }
-  void wait_for_soft_cap(std::uint64_t message_bytes, Deadline& deadline) noexcept;
+  void wait_for_soft_cap(std::uint64_t message_bytes, std::uint32_t most_queued,
+                         Deadline& deadline) noexcept;
   void spin_for_room() noexcept;
   bool spin_for_data() noexcept;
   [[nodiscard]] std::int64_t claim_patience_ns() const noexcept;

@@ -15,6 +15,10 @@ ErrorCode Channel::push_many(std::span<const RawMessage> messages, Deadline& dea
   pushed = 0;
   while (pushed < messages.size()) {
     const std::size_t before = pushed;
+    // A short queue of small messages stays in the cache; one by one they are better off apart.
+    if (ring_->queue.size() >= kSoftCapOfBatches && !deadline.never_waits()) {
+      wait_for_soft_cap(0, kSoftCapOfBatches - kMostInOneHold, deadline);
+    }
     const ErrorCode entered = enter(deadline);
     if (entered != ErrorCode::ok) {
       return entered == ErrorCode::timeout ? ErrorCode::buffer_full : entered;

@@ -227,14 +227,16 @@ void Channel::spin_for_room() noexcept {
 }
 
 /// While pops are happening, what is queued stays small enough for the cache.
-void Channel::wait_for_soft_cap(std::uint64_t message_bytes, Deadline& deadline) noexcept {
+void Channel::wait_for_soft_cap(std::uint64_t message_bytes, std::uint32_t most_queued,
+                                Deadline& deadline) noexcept {
   const Header& header = ring_->header();
   const auto popped_so_far = [&]() noexcept {
     return header.next_sequence - header.queued.load(std::memory_order_relaxed) + 1;
   };
   const auto below_cap = [&]() noexcept {
-    return header.queued_bytes + message_bytes <= kSoftCapBytes ||
-           header.queued.load(std::memory_order_relaxed) == 0;
+    const std::uint32_t queued = header.queued.load(std::memory_order_relaxed);
+    return queued == 0 ||
+           (queued <= most_queued && header.queued_bytes + message_bytes <= kSoftCapBytes);
   };
   if (below_cap()) return;
   const std::uint64_t popped = popped_so_far();  // Never 0.
