@@ -8,6 +8,7 @@ from multiprocessing.shared_memory import SharedMemory
 from typing import Any
 
 import numpy as np
+from payload_pool import SMALL_BYTES
 
 from transports.base import EndMarks, Link, Receiver, Sender, Transport
 
@@ -49,7 +50,7 @@ class SlotSender(Sender):
 
 
 class SlotReceiver(Receiver):
-    """A view, whose slot is given back with the next call."""
+    """A view, unless it is small, whose slot is given back with the next call."""
 
     def __init__(self, link: Link) -> None:
         self._slots: Slots = link.shared
@@ -67,7 +68,8 @@ class SlotReceiver(Receiver):
                 return None
         self._slot, size = full
         start = self._slot * self._slots.slot_bytes
-        return self._bytes[start : start + size]
+        message = self._bytes[start : start + size]
+        return message.tobytes() if size < SMALL_BYTES else message
 
     def close(self) -> None:
         del self._bytes
