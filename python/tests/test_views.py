@@ -6,6 +6,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,29 @@ def test_a_popped_array_lies_in_the_mapping(ring, order):
         assert popped.flags.aligned
         assert same(popped, array)
         assert popped.flags.f_contiguous == array.flags.f_contiguous
+
+
+def arrays_of_many_layouts() -> Iterator[np.ndarray]:
+    """More of them than a handle remembers, some known by nothing but their dtype or order."""
+    for dtype in ("u1", "<f4", ">f4", "M8[s]", "c16"):
+        for rows in range(1, 200):
+            array = np.arange(3 * rows).astype(dtype).reshape(rows, 3)
+            yield array
+            yield np.asfortranarray(array)
+    yield from (np.zeros((0, 3)), np.zeros((3, 0), order="F"), np.array(7), np.zeros((1, 1, 1)))
+
+
+@pytest.mark.parametrize("copy", [False, True])
+def test_streams_of_ever_other_layouts(ring, copy):
+    producer, consumer = ring
+    for array in arrays_of_many_layouts():
+        for _ in range(3):
+            producer.push(array)
+            popped = consumer.pop(copy=copy)
+            assert same(popped, array)
+            assert popped.strides == array.strides or array.size == 0
+            assert popped.flags.f_contiguous == array.flags.f_contiguous
+            assert popped.flags.writeable == popped.flags.owndata == copy
 
 
 def test_the_check_of_addresses_can_fail(ring):
