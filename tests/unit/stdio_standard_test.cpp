@@ -225,9 +225,9 @@ TEST(StdioForeignPipe, NeverSleepsInATransfer) {
     EXPECT_TRUE(text_of(consumer.pop_raw()->payload()) == large);
     writer.join();
     // A push that is stuck in the middle can still be ended.
+    const std::uint64_t before = producer.stream_bytes();
     std::thread stuck(
         [&] { error_of(ErrorCode::closed, [&] { producer.push_raw("", bytes_of(large)); }); });
-    const std::uint64_t before = producer.stream_bytes();
     while (producer.stream_bytes() == before) std::this_thread::yield();
     producer.close();
     stuck.join();
