@@ -25,13 +25,13 @@ CACHE_LINE = 64
 SMALL_BYTES = 1024
 #: Up to this size there is an object for each message, so many times all pieces.
 PREPARED_BYTES = 4096
-PREPARED_BYTES_OBJECTS, PREPARED_ARRAYS = 61 * PIECES, PIECES
+PREPARED_OBJECTS, PREPARED_ARRAYS = 61 * PIECES, PIECES
 #: Producer and piece, 32 bits each; number of the message in its producer's stream.
 HEAD = struct.Struct("<QQ")
 MODULUS = 1 << 64
 #: Word j of the block is (j + 1) times this, modulo 2^64.
 FACTOR = np.uint64(0x9E3779B97F4A7C15)
-#: Words that are made at once, from as many that stay in the cache.
+#: Words that are made at once.
 WORDS_AT_ONCE = 1 << 15
 
 
@@ -40,7 +40,8 @@ class PayloadPool:
 
     def __init__(self, min_bytes: int, max_bytes: int) -> None:
         words = -(-(max_bytes + PIECES * CACHE_LINE) // 8)
-        block = (np.arange(1, words + 1, dtype=np.uint64) * FACTOR).view(np.uint8)
+        self._words = np.arange(1, words + 1, dtype=np.uint64) * FACTOR
+        block = self._words.view(np.uint8)
         # Spread evenly over the range, in an order without rises and falls.
         self.sizes = [min_bytes + (max_bytes - min_bytes) * (29 * k % PIECES) // (PIECES - 1)
                       for k in range(PIECES)]
@@ -48,10 +49,9 @@ class PayloadPool:
             block[k * CACHE_LINE : k * CACHE_LINE + size] for k, size in enumerate(self.sizes)]
         self._is_prepared = max_bytes <= PREPARED_BYTES
         self._is_small = max_bytes < SMALL_BYTES
-        self._first_words = np.arange(1, WORDS_AT_ONCE + 1, dtype=np.uint64) * FACTOR
         #: After so many messages numbers start from 0 again.
         self.repeats_after = (MODULUS if not self._is_prepared else
-                              PREPARED_BYTES_OBJECTS if self._is_small else PREPARED_ARRAYS)
+                              PREPARED_OBJECTS if self._is_small else PREPARED_ARRAYS)
 
     def messages(self, producer: int) -> Iterator[Any]:
         """Without end. What is yielded may be changed by the next step."""
@@ -94,7 +94,8 @@ class PayloadPool:
                 sequence += 1
 
     def generate(self, producer: int, sequence: int, target: Payload) -> None:
-        """Writes a message without reading the pool, as a program does that makes data in place.
+        """Writes a message reading no more than the beginning of the pool, which stays in the
+        cache, as a program does that makes data in place.
 
         Args:
             target: of as many bytes as the message has; uint8, contiguous.
@@ -106,7 +107,7 @@ class PayloadPool:
         for first in range(0, whole, WORDS_AT_ONCE):
             part = words[first : first + WORDS_AT_ONCE]
             skipped = np.uint64((piece * CACHE_LINE // 8 + first) * int(FACTOR) % MODULUS)
-            np.add(self._first_words[: len(part)], skipped, out=part)
+            np.add(self._words[: len(part)], skipped, out=part)
         target[8 * whole :] = self._pieces[piece][8 * whole :]
         HEAD.pack_into(target, 0, producer | piece << 32, number)
 

@@ -2,7 +2,6 @@
 #include "array_cache.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 #include <utility>
 
@@ -45,24 +44,22 @@ void ArrayCache::remember(nb::bytes metadata, nb::object dtype, nb::tuple shape,
   layout.payload_bytes = payload_bytes;
   // What is replaced is let go only when all is whole again: its end may run Python code.
   const Known known = std::make_shared<const ArrayLayout>(std::move(layout));
-  std::array<Known, 3> replaced;
-  std::unordered_set<Known, ByMetadata, ByMetadata> forgotten;
+  std::vector<Known> replaced = {std::exchange(last_, known)};
   if (by_metadata_.size() >= kMostLayouts) {
+    replaced.insert(replaced.end(), by_metadata_.begin(), by_metadata_.end());
     by_array_.clear();
-    forgotten.swap(by_metadata_);
+    by_metadata_.clear();
   }
-  replaced[0] = std::exchange(last_, known);
+  const auto forget_like_known = [&](const auto& layouts) {
+    const auto place = layouts.find(known);
+    if (place == layouts.end()) return;
+    const Known& old = replaced.emplace_back(*place);
+    by_array_.erase(old);
+    by_metadata_.erase(old);
+  };
   // The same layout comes again where equal dtypes are different objects (dates).
-  if (const auto place = by_metadata_.find(known); place != by_metadata_.end()) {
-    replaced[1] = *place;
-    by_array_.erase(*place);
-    by_metadata_.erase(place);
-  }
-  if (const auto place = by_array_.find(known); place != by_array_.end()) {
-    replaced[2] = *place;
-    by_metadata_.erase(*place);
-    by_array_.erase(place);
-  }
+  forget_like_known(by_metadata_);
+  forget_like_known(by_array_);
   by_array_.insert(known);
   by_metadata_.insert(known);
 }
@@ -109,10 +106,7 @@ std::shared_ptr<const ArrayLayout> ArrayCache::find_metadata(std::string_view me
 }
 
 nb::object make_view(const ArrayLayout& layout, nb::handle block) {
-  const std::span payload = nb::inst_ptr<Block>(block)->message.payload();
-  // What empty arrays point to: NumPy takes null for "allocate".
-  alignas(64) static std::byte nothing[64];
-  auto* data = payload.empty() ? nothing : const_cast<std::byte*>(payload.data());
+  std::byte* data = address_of(nb::inst_ptr<Block>(block)->message.payload());
   return array_over(data, layout.dtype, layout.dimensions, layout.strides, block);
 }
 

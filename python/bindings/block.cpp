@@ -1,23 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "block.hpp"
 
-#include <cstddef>
-#include <span>
-
 #include "arguments.hpp"
 #include "gil.hpp"
 
 namespace ipc0cp::python {
 namespace {
 
-/// What empty payloads point to: Python refuses a null pointer, NumPy wants an aligned one.
+/// What empty payloads point to, as aligned as others.
 alignas(64) std::byte g_nothing[64];
 
 int fill(PyObject* self, Py_buffer* view, std::span<const std::byte> bytes, bool read_only,
          int flags) {
-  const std::byte* data = bytes.empty() ? g_nothing : bytes.data();
-  return PyBuffer_FillInfo(view, self, const_cast<std::byte*>(data),
-                           static_cast<Py_ssize_t>(bytes.size()), read_only ? 1 : 0, flags);
+  return PyBuffer_FillInfo(view, self, address_of(bytes), static_cast<Py_ssize_t>(bytes.size()),
+                           read_only ? 1 : 0, flags);
 }
 
 int export_block(PyObject* self, Py_buffer* view, int flags) {
@@ -52,6 +48,10 @@ bool publish(LoanBlock& block, nb::bytes metadata, nb::handle seconds) {
 }
 
 }  // namespace
+
+std::byte* address_of(std::span<const std::byte> bytes) noexcept {
+  return bytes.empty() ? g_nothing : const_cast<std::byte*>(bytes.data());
+}
 
 void bind_blocks(nb::module_& module) {
   nb::class_<Block>(module, "Block", nb::type_slots(g_block_slots), nb::is_weak_referenceable(),

@@ -9,6 +9,8 @@
 
 #include <nanobind/nanobind.h>
 
+#include <cstddef>
+#include <span>
 #include <utility>
 
 #include "ipc0cp/message.hpp"
@@ -28,6 +30,9 @@ struct LoanBlock {
   explicit LoanBlock(Loan&& lent) : loan(std::move(lent)) {}
   Loan loan;
 };
+
+/// Where `bytes` lie, never null: Python refuses a null pointer, and NumPy takes it for "allocate".
+std::byte* address_of(std::span<const std::byte> bytes) noexcept;
 
 /// Adds both classes to the module.
 void bind_blocks(nb::module_& module);

@@ -13,7 +13,7 @@ using platform::kMillisecond;
 
 constexpr std::int64_t kWorkSliceNs = 20 * kMillisecond;      ///< While work is queued or wanted.
 constexpr std::int64_t kIdleSliceNs = 50 * kMillisecond;      ///< Otherwise.
-constexpr std::int64_t kLongIdleSliceNs = 95 * kMillisecond;  ///< After seconds without any event.
+constexpr std::int64_t kLongIdleSliceNs = 95 * kMillisecond;  ///< After a second without any event.
 constexpr std::int64_t kBusyWaitNs = 200 * kMillisecond;      ///< A wait is idle after that,
 constexpr std::int64_t kIdleWaitNs = platform::kSecond;  ///< and has long been idle after that.
 constexpr std::int64_t kSweepIntervalNs = 10 * kMillisecond;
