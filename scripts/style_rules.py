@@ -21,24 +21,34 @@ WITHOUT_SPDX = {".json", ".png", ".txt"}
 WITHOUT_SPDX_NAMES = {"LICENSE", "py.typed"}
 LONG_LINES_ALLOWED = {".json", ".md", ".png", ".txt"}
 
-# The layers from bottom to top. A file includes its own layer and those below; a file of src/shm
-# that is not named belongs to the channel.
-LAYERS: tuple[tuple[str, ...], ...] = (
-    ("log_internal",),
-    ("platform/*",),
-    ("shm/layout",),
-    ("shm/segment",),
-    ("shm/participants", "shm/lock", "shm/allocator", "shm/queue", "shm/buffer_pool"),
-    ("shm/waiting", "shm/recovery"),
-    ("shm/membership", "shm/joining", "shm/life", "shm/ring_name"),
-    ("shm/*",),
-    ("message", "ring_buffer*", "ring_keeper", "inspect", "stdio*"),
+# The rooms of src and what each may include besides itself. What a message must be (rules) needs
+# nothing; the codec (objects) works on spans: it knows neither shared memory nor the operating
+# system, only how to write a log line and which mutexes survive a fork.
+ROOMS: dict[str, frozenset[str]] = {
+    "rules": frozenset(),
+    "platform": frozenset(),
+    "shm": frozenset({"platform"}),
+    "ring": frozenset({"platform", "shm", "rules"}),
+    "stdio": frozenset({"platform", "rules"}),
+    "objects": frozenset({"platform/fork_safe", "platform/log", "rules"}),
+    "typed": frozenset({"objects", "ring", "stdio"}),
+}
+# Inside src/shm, from bottom to top. A file includes its own floor and those below.
+FLOORS_OF_SHM: tuple[tuple[str, ...], ...] = (
+    ("layout",),
+    ("segment",),
+    ("participants", "lock", "allocator", "queue", "push_request", "red_zone", "redo"),
+    ("blocks", "waiting", "recovery"),
+    ("ring_file", "ring_name", "open_errors", "similar_names"),
+    ("attached_ring", "joining", "opening"),
+    ("*",),
 )
-# Pairs of one layer that must not know each other.
+# Pairs of one floor that must not know each other.
 STRANGERS = {frozenset({"shm/allocator", "shm/queue"})}
-# The codec works on spans: it knows neither shared memory nor the operating system. The public
-# handles use it.
-CODEC = re.compile(r"(codec|json_access|objects|registration|type_registry)")
+# Public headers that belong to the handles: nothing below `ring` and `stdio` may know them.
+HANDLE_HEADERS = {"array_loan", "consumer", "exit", "producer", "received_object", "ring_buffer",
+                  "ring_keeper", "stdio"}
+BELOW_THE_HANDLES = {"rules", "platform", "shm", "objects"}
 
 # Public headers that show another library; nothing else includes them.
 OPT_IN_HEADERS = {"json.hpp", "flatbuffer.hpp"}
@@ -79,12 +89,18 @@ def check_python_functions(path: PurePosixPath, text: str) -> Iterator[str]:
                        f"at most {MAX_FUNCTION_LINES}")
 
 
-def layer_of(stem: str) -> int | None:
-    exact = [index for index, names in enumerate(LAYERS) if stem in names]
-    patterns = [index for index, names in enumerate(LAYERS)
-                if any(PurePosixPath(stem).match(name) for name in names)]
-    found = exact or patterns
-    return found[0] if found else None
+def floor_of(stem: str) -> int:
+    name = stem.removeprefix("shm/")
+    return next(index for index, names in enumerate(FLOORS_OF_SHM)
+                if name in names or "*" in names)
+
+
+def may_include(stem: str, target: str) -> bool:
+    """Whether src/`stem` may include the private header `target`, both without their suffix."""
+    room, target_room = (PurePosixPath(name).parts[0] for name in (stem, target))
+    if room == "shm" and target_room == "shm":
+        return floor_of(target) <= floor_of(stem)
+    return target_room == room or bool(ROOMS.get(room, frozenset()) & {target, target_room})
 
 
 def check_includes(path: PurePosixPath, text: str) -> Iterator[str]:
@@ -109,24 +125,23 @@ def check_public_includes(path: PurePosixPath, includes: list[tuple[bool, str]])
 
 def check_private_includes(path: PurePosixPath, includes: list[tuple[bool, str]]) -> Iterator[str]:
     stem = str(path.relative_to("src").with_suffix(""))
-    layer = layer_of(stem)
-    in_platform = stem.startswith("platform/")
+    room = PurePosixPath(stem).parts[0]
+    if room not in ROOMS:
+        yield f"{path}: src has the rooms {', '.join(ROOMS)}; every file belongs into one"
+        return
     for is_own, name in includes:
-        if not is_own and SYSTEM_HEADER.fullmatch(name) and not in_platform:
+        if not is_own and SYSTEM_HEADER.fullmatch(name) and room != "platform":
             yield f"{path}: system header {name} outside src/platform"
-        if not is_own or name.startswith("ipc0cp/"):
+        if not is_own:
             continue
         target = str(PurePosixPath(name).with_suffix(""))
-        target_layer = layer_of(target)
-        if CODEC.match(stem):
-            if target_layer is not None and target != "log_internal":
-                yield f"{path}: the codec works on spans and must not include {name}"
-        elif CODEC.match(target) and stem.startswith(("ring_buffer", "stdio")):
-            continue
+        if name.startswith("ipc0cp/"):
+            if room in BELOW_THE_HANDLES and PurePosixPath(name).stem in HANDLE_HEADERS:
+                yield f"{path}: includes upwards, {name} belongs to the handles"
         elif frozenset({stem, target}) in STRANGERS:
             yield f"{path}: must not know {name}"
-        elif layer is not None and (target_layer is None or target_layer > layer):
-            yield f"{path}: includes upwards, {name} lies above"
+        elif not may_include(stem, target):
+            yield f"{path}: includes upwards, {name} lies above or in a room it must not know"
 
 
 ALL_RULES = (check_spdx, check_lengths, check_python_functions, check_includes)

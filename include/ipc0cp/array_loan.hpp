@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <limits>
 #include <span>
 #include <string>
@@ -12,7 +13,8 @@
 #include <vector>
 
 #include "ipc0cp/error.hpp"
-#include "ipc0cp/message.hpp"
+#include "ipc0cp/limits.hpp"
+#include "ipc0cp/loan.hpp"
 #include "ipc0cp/numpy_array.hpp"
 
 namespace ipc0cp {
@@ -29,16 +31,28 @@ inline std::string array_metadata(std::string_view dtype, std::span<const std::s
   return text + "]}";
 }
 
-/// Bytes of an array. @throws Error (invalid_argument) if they do not fit a size.
+/// Bytes of an array that every reader accepts: at most kMaxDimensions, and 2^63 - 1 bytes even
+/// where a dimension of 0 leaves nothing of them. @throws Error invalid_argument.
 inline std::size_t array_bytes(std::span<const std::size_t> shape, std::size_t item_bytes) {
+  if (shape.size() > kMaxDimensions) {
+    throw Error(ErrorCode::invalid_argument, "a shape of " + std::to_string(shape.size()) +
+                                                 " dimensions; at most " +
+                                                 std::to_string(kMaxDimensions) + " are possible");
+  }
+  constexpr std::size_t kMostBytes = std::numeric_limits<std::int64_t>::max();
   std::size_t bytes = item_bytes;
+  bool empty = false;
   for (const std::size_t extent : shape) {
-    if (extent != 0 && bytes > std::numeric_limits<std::size_t>::max() / extent) {
-      throw Error(ErrorCode::invalid_argument, "the shape has too many elements for any memory");
+    empty = empty || extent == 0;
+    if (extent == 0) continue;
+    if (bytes > kMostBytes / extent) {
+      throw Error(ErrorCode::invalid_argument,
+                  "the shape has too many elements: an array has at most " +
+                      std::to_string(kMostBytes) + " bytes, also where a dimension is 0");
     }
     bytes *= extent;
   }
-  return bytes;
+  return empty ? 0 : bytes;
 }
 
 }  // namespace detail

@@ -5,6 +5,7 @@
 
 #include <concepts>
 #include <cstddef>
+#include <iosfwd>
 #include <memory>
 #include <span>
 #include <string>
@@ -103,7 +104,7 @@ class IPC0CP_EXPORT ListData final : public SerializableObject {
   /// Appends an object, a text (std::string, std::string_view, const char*), a bool, an integer, a
   /// float, a double, or nullptr, which is JSON null.
   /// @return this list.
-  /// @throws Error (unsupported_type) also for texts that are not UTF-8, NaN and infinities.
+  /// @throws Error (unsupported_type) also for texts that are not UTF-8.
   template <class T>
   ListData& add(T&& item) {
     return add(detail::make_item(std::forward<T>(item)));
@@ -149,7 +150,41 @@ class IPC0CP_EXPORT ListData final : public SerializableObject {
   std::unique_ptr<detail::ContainerPlan> plan_;  ///< Null: the list is empty.
 };
 
-/// Objects by name, in the order of their insertion; otherwise as ListData.
+/// The key of an entry of a MapData: a text, or an integer. `1` and `"1"` are two keys.
+class IPC0CP_EXPORT MapKey {
+ public:
+  /// A text in UTF-8.
+  MapKey(std::string text) : text_(std::move(text)) {}     // NOLINT(google-explicit-constructor)
+  MapKey(std::string_view text) : text_(text) {}           // NOLINT(google-explicit-constructor)
+  MapKey(const char* text) : MapKey(std::string(text)) {}  // NOLINT(google-explicit-constructor)
+  /// An integer.
+  template <detail::JsonInteger T>
+  MapKey(T integer)  // NOLINT(google-explicit-constructor)
+      : text_(std::to_string(integer)), is_integer_(true) {}
+  /// An integer outside -2^63 .. 2^64-1.
+  /// @param hex `-` or nothing, `0x`, small hex digits without a zero in front.
+  /// @throws Error (invalid_argument) for anything else.
+  static MapKey big_integer(std::string hex);
+
+  /// The text; of an integer its decimal digits, beyond 64 bits as `big_integer` takes it.
+  [[nodiscard]] const std::string& text() const noexcept { return text_; }
+  /// Whether it is an integer.
+  [[nodiscard]] bool is_integer() const noexcept { return is_integer_; }
+  /// The `text()`.
+  operator const std::string&() const noexcept {  // NOLINT(google-explicit-constructor)
+    return text_;
+  }
+  /// Equal in value and kind.
+  friend bool operator==(const MapKey& left, const MapKey& right) noexcept = default;
+  /// Writes the `text()`.
+  friend IPC0CP_EXPORT std::ostream& operator<<(std::ostream& stream, const MapKey& key);
+
+ private:
+  std::string text_;
+  bool is_integer_ = false;
+};
+
+/// Objects by name or number, in the order of their insertion; otherwise as ListData.
 ///
 ///     auto map = MapData::of("frame", NumpyArray::from(pixels, {480, 640}), "label", 3);
 ///     map.value<int>("label");  // 3
@@ -157,8 +192,8 @@ class IPC0CP_EXPORT ListData final : public SerializableObject {
 class IPC0CP_EXPORT MapData final : public SerializableObject {
  public:
   static constexpr std::string_view kTypeName = "map";  ///< The tag.
-  /// A key in UTF-8 and its object, which is never null.
-  using Entry = std::pair<std::string, std::unique_ptr<SerializableObject>>;
+  /// A key and its object, which is never null.
+  using Entry = std::pair<MapKey, std::unique_ptr<SerializableObject>>;
 
   /// An empty map.
   MapData() noexcept;
@@ -178,11 +213,11 @@ class IPC0CP_EXPORT MapData final : public SerializableObject {
   /// @return this map.
   /// @throws Error (invalid_argument) for a key that is there, and for null; (unsupported_type)
   ///   for a key that is not UTF-8, over 64 levels, and as ListData::add.
-  MapData& add(std::string key, std::unique_ptr<SerializableObject> item);
+  MapData& add(MapKey key, std::unique_ptr<SerializableObject> item);
   /// Adds an entry; `item` as ListData::add takes it.
   /// @return this map.
   template <class T>
-  MapData& add(std::string key, T&& item) {
+  MapData& add(MapKey key, T&& item) {
     return add(std::move(key), detail::make_item(std::forward<T>(item)));
   }
 
@@ -191,22 +226,22 @@ class IPC0CP_EXPORT MapData final : public SerializableObject {
   /// Whether there are no entries.
   [[nodiscard]] bool empty() const noexcept { return entries_.empty(); }
   /// The item of that key, null if there is none.
-  [[nodiscard]] const SerializableObject* find(std::string_view key) const;
+  [[nodiscard]] const SerializableObject* find(const MapKey& key) const;
   /// Whether there is an entry of that key.
-  [[nodiscard]] bool contains(std::string_view key) const { return find(key) != nullptr; }
+  [[nodiscard]] bool contains(const MapKey& key) const { return find(key) != nullptr; }
   /// The item of that key.
   /// @throws Error (invalid_argument) if there is no such key.
-  [[nodiscard]] const SerializableObject& at(std::string_view key) const;
+  [[nodiscard]] const SerializableObject& at(const MapKey& key) const;
   /// The item as an object of class T.
   /// @throws Error (unsupported_type) if it is something else, or as `at`.
   template <detail::Object T>
-  [[nodiscard]] const T& as(std::string_view key) const {
+  [[nodiscard]] const T& as(const MapKey& key) const {
     return detail::item_as<T>(at(key));
   }
   /// The item as a bool, an integer, a floating-point number or a std::string; see JsonData::value.
   /// @throws Error (unsupported_type) if it is something else, or as `at`.
   template <class T>
-  [[nodiscard]] T value(std::string_view key) const {
+  [[nodiscard]] T value(const MapKey& key) const {
     return detail::item_value<T>(at(key));
   }
   /// All entries in their order.
@@ -227,7 +262,7 @@ class IPC0CP_EXPORT MapData final : public SerializableObject {
   void add_all() const noexcept {}
   template <class Key, class Item, class... Rest>
   void add_all(Key&& key, Item&& item, Rest&&... rest) {
-    add(std::string(std::forward<Key>(key)), std::forward<Item>(item));
+    add(MapKey(std::forward<Key>(key)), std::forward<Item>(item));
     add_all(std::forward<Rest>(rest)...);
   }
 

@@ -3,6 +3,7 @@
 /// Which dtype of NumPy a C++ type has.
 #pragma once
 
+#include <cfloat>
 #include <complex>
 #include <string_view>
 #include <type_traits>
@@ -10,6 +11,9 @@
 #include "ipc0cp/half.hpp"
 
 namespace ipc0cp::detail {
+
+/// Whether long double is the 80-bit format of x86 that "<f16" and "<c32" stand for in messages.
+inline constexpr bool kLongDoubleIsX87 = LDBL_MANT_DIG == 64;
 
 /// The dtype of an arithmetic type, Float16 or BFloat16; "" if it has none.
 template <class T>
@@ -21,13 +25,13 @@ constexpr std::string_view dtype_of() noexcept {
   else if constexpr (std::is_same_v<T, std::complex<double>>)
     return "<c16";
   else if constexpr (std::is_same_v<T, std::complex<long double>>)
-    return "<c32";
+    return kLongDoubleIsX87 ? "<c32" : "";
   else if constexpr (std::is_same_v<T, float>)
     return "<f4";
   else if constexpr (std::is_same_v<T, double>)
     return "<f8";
   else if constexpr (std::is_same_v<T, long double>)
-    return "<f16";
+    return kLongDoubleIsX87 ? "<f16" : "";
   else if constexpr (std::is_same_v<T, Float16>)
     return "<f2";
   else if constexpr (std::is_same_v<T, BFloat16>)

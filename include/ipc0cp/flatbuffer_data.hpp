@@ -11,7 +11,7 @@
 #include <typeinfo>
 
 #include "ipc0cp/export.hpp"
-#include "ipc0cp/message.hpp"
+#include "ipc0cp/payload.hpp"
 #include "ipc0cp/serializable_object.hpp"
 
 namespace ipc0cp {

@@ -13,7 +13,7 @@
 
 #include "ipc0cp/element_type.hpp"
 #include "ipc0cp/export.hpp"
-#include "ipc0cp/message.hpp"
+#include "ipc0cp/payload.hpp"
 #include "ipc0cp/serializable_object.hpp"
 
 namespace ipc0cp {
@@ -31,6 +31,11 @@ struct ImageOptions {
   /// JSON as docs/object_format.md, section 7, has it: `7`, `[0,0,255]`, `{"table":"00ff"}`; empty:
   /// none.
   std::string transparency = {};
+  /// What the image says about itself, as docs/object_format.md, section 7, has it:
+  /// `{"dpi":[300.0,300.0],"exif":{"$bytes":34}}`; empty: nothing.
+  std::string info = {};
+  /// What the marks `$bytes` and `$text` in `info` stand for, one after the other.
+  std::vector<std::byte> info_bytes = {};
 };
 
 /// An image: rows from top to bottom without gaps, in one of Pillow's modes; or a PNG or JPEG file.
@@ -63,13 +68,16 @@ class IPC0CP_EXPORT ImageData final : public SerializableObject {
             std::span<const std::byte> pixels, const ImageOptions& options = {});
   /// A read-only view of `pixels` that shares their owner; copies if there is no owner.
   /// @param pixels exactly the bytes of the image, at any address.
-  /// @param options without a palette, which would have to follow the pixels in memory.
+  /// @param options without palette and info bytes, which would have to follow the pixels in
+  /// memory.
   static ImageData view(std::string mode, std::size_t width, std::size_t height,
                         const Payload& pixels, const ImageOptions& options = {});
   /// A file; `mode` and size say what decoding it gives, which is not checked here.
   /// @param encoding "png" or "jpeg"
+  /// @param options `info` and `info_bytes` only; with the latter the file is copied.
   static ImageData from_file(std::string encoding, std::string mode, std::size_t width,
-                             std::size_t height, const Payload& file);
+                             std::size_t height, const Payload& file,
+                             const ImageOptions& options = {});
 
   /// "raw", "png" or "jpeg".
   [[nodiscard]] std::string_view encoding() const noexcept;
@@ -126,9 +134,9 @@ class IPC0CP_EXPORT ImageData final : public SerializableObject {
     write_pixel(x, y, detail::dtype_of<T>(), std::as_bytes(std::span(&value, 1)));
   }
 
-  /// The payload: the file of a PNG or JPEG; else pixels and palette.
-  [[nodiscard]] std::span<const std::byte> bytes() const noexcept { return payload_.bytes; }
-  /// The payload and its owner, to keep it without the image.
+  /// The file of a PNG or JPEG; else pixels and palette.
+  [[nodiscard]] std::span<const std::byte> bytes() const noexcept;
+  /// The payload and its owner, to keep it without the image: `bytes()`, then `info_bytes()`.
   [[nodiscard]] const Payload& payload() const noexcept { return payload_; }
   /// Whether the pixels can be changed: not in popped images and other views.
   [[nodiscard]] bool writable() const noexcept { return writable_ != nullptr; }
@@ -138,6 +146,15 @@ class IPC0CP_EXPORT ImageData final : public SerializableObject {
   [[nodiscard]] std::span<const std::byte> palette() const noexcept;
   /// JSON text as ImageOptions has it, empty if there is none.
   [[nodiscard]] std::string_view transparency() const noexcept;
+  /// JSON text as ImageOptions has it, empty if there is none: EXIF, ICC profile, resolution, ...
+  [[nodiscard]] std::string_view info() const noexcept;
+  /// The bytes of all marks in `info()`, one after the other.
+  [[nodiscard]] std::span<const std::byte> info_bytes() const noexcept;
+  /// One entry of `info()` as JSON text, for example `[300.0,300.0]`; empty if there is none.
+  [[nodiscard]] std::string info_entry(std::string_view key) const;
+  /// What an entry that is bytes, or a long text, stands for: `info_bytes("icc_profile")`.
+  [[nodiscard]] std::optional<std::span<const std::byte>> info_bytes(
+      std::string_view key) const noexcept;
 
   /// An owning, writable copy.
   [[nodiscard]] ImageData clone() const;
@@ -153,7 +170,7 @@ class IPC0CP_EXPORT ImageData final : public SerializableObject {
   void write_payload(std::span<std::byte> target) const override;
   [[nodiscard]] std::optional<std::span<const std::byte>> contiguous_payload()
       const noexcept override {
-    return bytes();
+    return payload_.bytes;
   }
 
  private:

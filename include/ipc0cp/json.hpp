@@ -19,30 +19,47 @@ namespace ipc0cp {
 
 namespace detail {
 
-/// Refuses what nlohmann::json would write as something else (NaN and infinities become null,
-/// binary values objects), and what is so deep that writing it could take more stack than there is.
+/// Refuses what nlohmann::json would write as something else (binary values become objects), and
+/// what is so deep that writing it could take more stack than there is.
+/// @return whether there are NaN or infinities, which it would write as null.
 template <class Json>
-void check_exact(const Json& value, unsigned levels = 0) {
-  if (value.is_number_float() && !std::isfinite(value.template get<double>())) {
-    throw Error(ErrorCode::unsupported_type,
-                "JSON has no NaN and no infinities; send them in a NumpyArray, or null");
-  }
+bool check_exact(const Json& value, unsigned levels = 0) {
+  if (value.is_number_float()) return !std::isfinite(value.template get<double>());
   if (value.is_binary() || value.is_discarded()) {
     throw Error(ErrorCode::unsupported_type, "JSON has no binary values; send them as BytesData");
   }
-  if (!value.is_structured()) return;
+  if (!value.is_structured()) return false;
   if (levels == kMaxJsonLevels) {
     throw Error(ErrorCode::unsupported_type, "a JSON value has more than " +
                                                  std::to_string(kMaxJsonLevels) +
                                                  " levels of arrays and objects");
   }
-  for (const auto& item : value) check_exact(item, levels + 1);
+  bool needs_marks = false;
+  for (const auto& item : value) needs_marks |= check_exact(item, levels + 1);
+  return needs_marks;
+}
+
+/// `value` with marks for what JSON does not have, and around what reads like one.
+template <class Json>
+Json with_marks(const Json& value) {
+  if (value.is_number_float()) {
+    const auto number = value.template get<double>();
+    if (std::isfinite(number)) return value;
+    return Json{{"$float", std::isnan(number) ? "nan" : number > 0 ? "inf" : "-inf"}};
+  }
+  if (!value.is_structured()) return value;
+  Json result = value;
+  for (auto& item : result) item = with_marks(item);
+  const bool reads_like_a_mark =
+      value.is_object() && value.size() == 1 && value.begin().key().starts_with('$');
+  return reads_like_a_mark ? Json{{"$object", std::move(result)}} : result;
 }
 
 template <class Json>
 JsonData from_json_value(const Json& value) {
-  check_exact(value);
+  const bool needs_marks = check_exact(value);
   try {
+    if (needs_marks) return JsonData::marked(with_marks(value).dump());
     return JsonData(value.dump());
   } catch (const nlohmann::json::exception& error) {  // A string that is not UTF-8.
     throw Error(ErrorCode::unsupported_type,
@@ -53,6 +70,9 @@ JsonData from_json_value(const Json& value) {
 }  // namespace detail
 
 /// The value; keys of objects come sorted, as nlohmann::json keeps them. Thread-safe.
+///
+/// Marks (see JsonData) stay objects such as `{"$float": "nan"}`; `JsonData::marked(json.dump())`
+/// makes the same value of them again.
 inline nlohmann::json to_json(const JsonData& data) { return nlohmann::json::parse(data.text()); }
 
 /// The value with the keys of objects in their order; slow for objects of many keys. Thread-safe.
@@ -61,7 +81,9 @@ inline nlohmann::ordered_json to_ordered_json(const JsonData& data) {
 }
 
 /// The object that carries a value. Thread-safe.
-/// @throws Error (unsupported_type) for values that JSON does not have, and over 512 levels.
+///
+/// NaN and infinities become marks.
+/// @throws Error (unsupported_type) for binary values, and over 512 levels.
 inline JsonData from_json(const nlohmann::json& value) { return detail::from_json_value(value); }
 
 /// The same with the keys of objects in their order.

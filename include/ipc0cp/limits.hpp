@@ -12,8 +12,10 @@ namespace ipc0cp {
 
 /// Smallest `total_data_bytes`.
 inline constexpr std::size_t kMinTotalDataBytes = 1024;
-/// Largest `total_data_bytes`.
-inline constexpr std::size_t kMaxTotalDataBytes = std::size_t{1} << 47;
+/// Largest `total_data_bytes`: a handle maps twice as much, and of the 2^47 bytes of address space
+/// that a process has no more than some 2^46 are in one piece. Two handles of one process have room
+/// for rings of 2^44 bytes.
+inline constexpr std::size_t kMaxTotalDataBytes = std::size_t{1} << 45;
 /// Largest `max_messages`.
 inline constexpr std::uint32_t kMaxMaxMessages = 1U << 20;
 /// Smallest `mode` of a ring: its owner always reads and writes.

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 /// @file
-/// Loan (a block being written) and Message (a block being read): move-only RAII.
+/// Message: a block of a ring that is being read; and what messages are before and after that.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "ipc0cp/export.hpp"
-#include "ipc0cp/timeout.hpp"
+#include "ipc0cp/payload.hpp"
 
 namespace ipc0cp {
 
@@ -22,59 +22,24 @@ namespace stdio {
 class FrameReader;
 }  // namespace stdio
 
-/// Bytes and whoever keeps them alive; a range that converts to `std::span<const std::byte>`.
-///
-/// Copying a Payload shares the bytes. As thread-safe as a std::shared_ptr.
-struct Payload {
-  std::span<const std::byte> bytes;   ///< Read-only.
-  std::shared_ptr<const void> owner;  ///< Null: the bytes are only valid during the call.
+/// The metadata of a `bytes` message as this library writes it. A ring stores none instead.
+inline constexpr std::string_view kBytesMetadata = R"({"type":"bytes","version":"1.0"})";
+/// The metadata of a `text` message as this library writes it.
+inline constexpr std::string_view kTextMetadata = R"({"type":"text","version":"1.0"})";
+/// The metadata of a `json` message without marks as this library writes it.
+inline constexpr std::string_view kJsonMetadata = R"({"type":"json","version":"1.0"})";
 
-  /// Number of bytes.
-  [[nodiscard]] std::size_t size() const noexcept { return bytes.size(); }
-  /// The first byte.
-  [[nodiscard]] const std::byte* data() const noexcept { return bytes.data(); }
-  /// For range-based loops and algorithms.
-  [[nodiscard]] const std::byte* begin() const noexcept { return bytes.data(); }
-  /// One past the last byte.
-  [[nodiscard]] const std::byte* end() const noexcept { return bytes.data() + bytes.size(); }
+/// A message as the caller encoded it.
+struct RawMessage {
+  std::string_view metadata_json;      ///< One JSON object in UTF-8; empty: a `bytes` message.
+  std::span<const std::byte> payload;  ///< The bytes, copied by the push.
 };
 
-/// A block of the ring lent to a producer, to be written in place.
-///
-/// One thread at a time. A loan keeps its ring mapped, also past `close()`. Not published and not
-/// abandoned, its destructor abandons it; neither ever waits for anybody.
-class IPC0CP_EXPORT Loan {
- public:
-  Loan() noexcept {}  // Not defaulted, as for Message.
-  Loan(Loan&& other) noexcept;
-  Loan& operator=(Loan&& other) noexcept;
-  ~Loan() {
-    if (channel_ != nullptr) abandon();
-  }
-
-  /// The memory to write, at a multiple of 64 bytes. Empty once published or abandoned.
-  [[nodiscard]] std::span<std::byte> bytes() const noexcept { return bytes_; }
-  /// Whether it is neither published nor abandoned.
-  [[nodiscard]] bool active() const noexcept { return channel_ != nullptr; }
-  /// The longest metadata `publish` takes, in bytes.
-  [[nodiscard]] std::size_t metadata_capacity() const noexcept { return metadata_capacity_; }
-
-  /// Hands the block to the consumers. The loan is over afterwards.
-  /// @param metadata_json one JSON object in UTF-8, not checked here; empty: a `bytes` message.
-  /// @return false if the lock of the ring was not free in time; the loan is still active then.
-  /// @throws Error message_too_large (metadata over `metadata_capacity()`), corrupt_payload (the
-  ///   block was overrun while it was written; it is abandoned), closed, corrupt_buffer, ...
-  bool publish(std::string_view metadata_json = {}, Timeout timeout = Timeout::forever());
-  /// Gives the block back unread. Never waits, does nothing on an inactive loan.
-  void abandon() noexcept;
-
- private:
-  friend class shm::Channel;
-  shm::Channel* channel_ = nullptr;
-  std::span<std::byte> bytes_;
-  std::size_t metadata_capacity_ = 0;
-  std::uint64_t word_ = 0;
-  std::uint32_t descriptor_ = 0;
+/// What the next message of a ring is, see SharedRingBufferConsumer::peek.
+struct MessageHead {
+  std::string metadata_json;        ///< One JSON object in UTF-8; empty: a `bytes` message.
+  std::uint64_t payload_bytes = 0;  ///< Size of the payload.
+  std::uint64_t queued = 0;         ///< Messages in the ring, this one included.
 };
 
 /// A message taken from a ring or a stream: metadata and payload, a view of the ring where
@@ -118,13 +83,14 @@ class IPC0CP_EXPORT Message {
  private:
   friend class shm::Channel;
   friend class stdio::FrameReader;
+  static constexpr std::uint32_t kNoBlock = 0xFFFF'FFFF;  ///< The message is private memory.
   shm::Channel* channel_ = nullptr;
   std::string_view metadata_;
   std::span<const std::byte> payload_;
   std::uint64_t id_ = 0;
   std::uint64_t word_ = 0;
   void* buffer_ = nullptr;  ///< Pooled private memory: metadata, and the payload of a copy.
-  std::uint32_t descriptor_plus_1_ = 0;
+  std::uint32_t descriptor_ = kNoBlock;
   std::uint32_t deliveries_ = 0;
   bool is_view_ = false;
 };

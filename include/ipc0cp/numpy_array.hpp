@@ -16,7 +16,7 @@
 
 #include "ipc0cp/element_type.hpp"
 #include "ipc0cp/export.hpp"
-#include "ipc0cp/message.hpp"
+#include "ipc0cp/payload.hpp"
 #include "ipc0cp/serializable_object.hpp"
 
 namespace ipc0cp {

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <limits>
 #include <map>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -16,7 +17,7 @@
 #include <vector>
 
 #include "ipc0cp/export.hpp"
-#include "ipc0cp/message.hpp"
+#include "ipc0cp/payload.hpp"
 #include "ipc0cp/serializable_object.hpp"
 
 namespace ipc0cp {
@@ -111,17 +112,22 @@ class IPC0CP_EXPORT TextData final : public SerializableObject {
 enum class JsonKind : std::uint8_t {
   null,      ///< `null`
   boolean,   ///< `true`, `false`
-  integer,   ///< -2^63 .. 2^64-1
-  floating,  ///< A double.
+  integer,   ///< -2^63 .. 2^64-1; of marked values of any size.
+  floating,  ///< A double; of marked values also NaN and infinities.
   string,    ///< Text.
   array,     ///< See `ipc0cp/json.hpp` for its elements.
   object,    ///< See `ipc0cp/json.hpp` for its members.
+  map,       ///< Of marked values: entries whose keys are not all texts, see `JsonData::marked`.
 };
 
 /// A JSON value as its text; `ipc0cp/json.hpp` turns it into nlohmann::json and back.
 ///
+/// Values that JSON does not have (NaN, infinities, integers past 64 bits, keys that are integers)
+/// stand in the text as marks, objects of one key such as `{"$float":"nan"}`: section 2.1 of
+/// docs/object_format.md. `has_marks` tells whether such objects mean that.
+///
 /// The text is sent as it is, its white space and the digits of its numbers included.
-/// Copies of long popped texts share the bytes. Const calls are thread-safe.
+/// Const calls are thread-safe.
 class IPC0CP_EXPORT JsonData final : public SerializableObject {
  public:
   static constexpr std::string_view kTypeName = "json";  ///< The tag.
@@ -130,25 +136,37 @@ class IPC0CP_EXPORT JsonData final : public SerializableObject {
   /// @param text one JSON value under the rules of docs/object_format.md, section 2.
   /// @throws Error (unsupported_type) if it breaks one of them.
   explicit JsonData(std::string text);
-  /// A view that shares `payload.owner`; copies short texts, and where there is no owner.
+  /// Copies the text, which is then checked where no other process can change it.
   /// @throws Error (corrupt_payload) if the bytes break one of the rules.
   explicit JsonData(const Payload& payload);
-  /// The JSON value of a bool, an integer, a float, a double or nullptr.
-  /// @throws Error (unsupported_type) for NaN and infinities, which JSON does not have.
+  /// Takes over a text in which objects of one key that starts with `$` are marks.
+  ///
+  ///     JsonData::marked(R"({"$map":[[1,"one"],[2,{"$int":"0x10000000000000000"}]]})")
+  ///
+  /// @throws Error (unsupported_type) if it breaks a rule of section 2.1.
+  static JsonData marked(std::string text);
+  /// The value of a bool, an integer, a float, a double (NaN and infinities become marks) or
+  /// nullptr.
   template <class T>
   static JsonData of(T value);
 
   /// The JSON text; valid as long as the object.
   [[nodiscard]] std::string_view text() const noexcept;
+  /// Whether objects of one key that starts with `$` are marks in `text()`.
+  [[nodiscard]] bool has_marks() const noexcept { return marks_ != nullptr; }
   /// What the value is.
   [[nodiscard]] JsonKind kind() const noexcept;
-  /// Levels of arrays and objects in the value: 0 for a number, 1 for `[1]`.
+  /// An integer of any size as `-` or nothing, `0x` and small hex digits.
+  /// @throws Error (unsupported_type) naming the value if it is something else.
+  [[nodiscard]] std::string integer_hex() const;
+  /// Levels of arrays, objects and maps in the value: 0 for a number, 1 for `[1]`.
   [[nodiscard]] unsigned levels() const noexcept { return levels_; }
   /// Whether the value is `null`, which can be an item but not a message.
   [[nodiscard]] bool is_null() const noexcept { return kind() == JsonKind::null; }
   /// The value as a bool, an integer, a floating-point number or a std::string.
   ///
-  /// Any number can be had as a floating-point number, then the nearest T.
+  /// Any number can be had as a floating-point number, then the nearest T (an infinity for an
+  /// integer beyond all).
   /// @throws Error (unsupported_type) naming the value if it is something else, or an integer
   ///   outside the range of T.
   template <class T>
@@ -166,6 +184,7 @@ class IPC0CP_EXPORT JsonData final : public SerializableObject {
 
  private:
   friend class PlainAccess;
+  struct Marks;
   JsonData() = default;
   static JsonData of_null();
   static JsonData of_bool(bool value);
@@ -180,8 +199,8 @@ class IPC0CP_EXPORT JsonData final : public SerializableObject {
   [[noreturn]] void throw_not(const std::string& wanted) const;
 
   std::string text_;
-  Payload view_;
   unsigned levels_ = 0;
+  std::shared_ptr<const Marks> marks_;  ///< Null: the text has none.
 };
 
 namespace detail {

@@ -16,11 +16,15 @@
 #include <string>
 #include <string_view>
 
+#include "ipc0cp/error.hpp"  // IWYU pragma: export
 #include "ipc0cp/export.hpp"
+#include "ipc0cp/log.hpp"  // IWYU pragma: export
 #include "ipc0cp/message.hpp"
-#include "ipc0cp/ring_buffer.hpp"
-#include "ipc0cp/serializable_object.hpp"
+#include "ipc0cp/objects.hpp"  // IWYU pragma: export
+#include "ipc0cp/options.hpp"
+#include "ipc0cp/received_object.hpp"  // IWYU pragma: export
 #include "ipc0cp/timeout.hpp"
+#include "ipc0cp/type_registry.hpp"  // IWYU pragma: export
 
 namespace ipc0cp {
 
@@ -125,7 +129,7 @@ class IPC0CP_EXPORT StdioProducer {
   [[nodiscard]] const std::string& name() const noexcept;
 
  private:
-  void let_go() noexcept;
+  void detach() noexcept;
   [[nodiscard]] stdio::ProducerCore& core() const;
 
   std::shared_ptr<stdio::ProducerCore> core_;
@@ -154,7 +158,7 @@ class IPC0CP_EXPORT StdioConsumer {
   ///   message cannot be decoded. version_mismatch: broken for good. closed, interrupted,
   ///   out_of_memory (the next pop tries again), system_error, forked_handle, and whatever a
   ///   registered deserializer throws.
-  std::optional<RingBufferObject> pop(Timeout timeout = Timeout::forever());
+  std::optional<ReceivedObject> pop(Timeout timeout = Timeout::forever());
   /// The same without decoding. `Message::id` counts the messages of the stream from 0.
   std::optional<Message> pop_raw(Timeout timeout = Timeout::forever());
 

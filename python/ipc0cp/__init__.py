@@ -8,7 +8,8 @@
 ...     print(frame.shape)
 
 - Rings: `SharedRingBufferProducer`, `SharedRingBufferConsumer`; what their calls return: `Loan`,
-  `Message`, `RingStats`. `Queue` stands in for ``multiprocessing.Queue``.
+  `Message`, `RingStats`, `StreamEnd`. `Queue`, `JoinableQueue` and `SimpleQueue` stand in for those
+  of ``multiprocessing.queues``.
 - The same messages over a pipe, a socket or a file: `StdioProducer`, `StdioConsumer`.
 - Own types: `register_type`, `unregister_type`, `TypeRegistry`, `SerializableObject`. What is sent
   in one way only: `BytesData`, `TextData`, `JsonData`, `NumpyArray`, `ImageData`, `ListData`,
@@ -19,7 +20,7 @@
   cannot be sent: `UnsupportedType`, `MessageTooLarge`, `InvalidArgument`;
   cannot be opened: `SizeMismatch`, `OptionMismatch`, `NoSpace`, `VersionMismatch`, `NotARing`,
   `PermissionDenied`, `TooManyParticipants`;
-  the handle is over: `Closed`, `ForkedHandle`, `Interrupted`;
+  the handle is over: `Closed`, `ShutDown` (of a queue), `ForkedHandle`, `Interrupted`;
   damage, and the system: `CorruptPayload`, `CorruptBuffer`, `OutOfMemory`, `SystemFailure`.
 
 Handles are thread-safe. Sizes are bytes, times are seconds.
@@ -68,13 +69,19 @@ from ipc0cp.objects import (
     SerializableObject,
     TextData,
 )
-from ipc0cp.ring_buffer import RingStats, SharedRingBufferConsumer, SharedRingBufferProducer
+from ipc0cp.ring_buffer import (
+    RingStats,
+    SharedRingBufferConsumer,
+    SharedRingBufferProducer,
+    StreamEnd,
+)
 from ipc0cp.stdio import StdioConsumer, StdioProducer
 from ipc0cp.type_registry import TypeRegistry, register_type, unregister_type
 
 if _TYPE_CHECKING:
+    from ipc0cp._queue.tasks import ShutDown
     from ipc0cp.loan import Loan
-    from ipc0cp.queues import Queue
+    from ipc0cp.queues import JoinableQueue, Queue, SimpleQueue
 
 __version__: str = _version()
 
@@ -92,6 +99,7 @@ __all__ = [
     "ImageData",
     "Interrupted",
     "InvalidArgument",
+    "JoinableQueue",
     "JsonData",
     "ListData",
     "Loan",
@@ -110,9 +118,12 @@ __all__ = [
     "SerializableObject",
     "SharedRingBufferConsumer",
     "SharedRingBufferProducer",
+    "ShutDown",
+    "SimpleQueue",
     "SizeMismatch",
     "StdioConsumer",
     "StdioProducer",
+    "StreamEnd",
     "SystemFailure",
     "TextData",
     "Timeout",
@@ -129,7 +140,13 @@ __all__ = [
 
 
 # Imported on first use, with what they bring along (NumPy, multiprocessing).
-_LAZY = {"Loan": "ipc0cp.loan", "Queue": "ipc0cp.queues"}
+_LAZY = {
+    "JoinableQueue": "ipc0cp.queues",
+    "Loan": "ipc0cp.loan",
+    "Queue": "ipc0cp.queues",
+    "ShutDown": "ipc0cp._queue.tasks",
+    "SimpleQueue": "ipc0cp.queues",
+}
 
 
 def __getattr__(name: str) -> _Any:

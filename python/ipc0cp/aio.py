@@ -14,12 +14,24 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from ipc0cp import _core, codec
-from ipc0cp.errors import BufferEmpty, InvalidArgument, NoConsumers, Timeout
+from ipc0cp import _core
+from ipc0cp.errors import BufferEmpty, NoConsumers, Timeout
+from ipc0cp.log import logger
 
+if TYPE_CHECKING:
+    from ipc0cp._codec.encoding import Encoded
+    from ipc0cp.handle import RingHandle
+
+#: Seconds for which an opening goes on at most when it was given up.
+_OPEN_PIECE = 0.25
+#: Seconds after which the log says what an opening waits for.
+_LONG_OPEN = 5.0
+_T = TypeVar("_T")
+_Handle = TypeVar("_Handle", bound="RingHandle")
 _Loop = asyncio.AbstractEventLoop
+_Entry = tuple[_Loop, "asyncio.Future[bool]"]
 #: The arguments of `Watcher.arm`.
 _Wanted = tuple[int, int, bool]
 
@@ -27,91 +39,121 @@ _Wanted = tuple[int, int, bool]
 class Waiters:
     """The coroutines that wait for one handle, of all event loops, oldest first.
 
-    Thread-safe. Invariants:
+    Thread-safe without a lock: the garbage collector ends abandoned coroutines in the middle of
+    anything here, in any thread, and would meet a lock again that this thread holds. So each step
+    is one operation on a deque or a dict, which the interpreter does whole, and what is done in
+    vain (arming for nobody, an attempt too many) does no harm. Invariants:
 
     1. While somebody waits, either the watcher is armed, or its descriptor is readable, or a woken
        coroutine has not made its attempt yet; `attempted` says that it has.
-    2. Each loop with a waiter watches the descriptor, no other does.
+    2. Each loop with a waiter watches the descriptor. Only the thread of a loop changes its count
+       in `_waiters_of`; that of a closed loop is dropped, whoever finds it.
     """
 
     def __init__(self, make_watcher: Callable[[], _core.Watcher]) -> None:
         #: What the next wait is for.
         self.wanted: _Wanted = (0, 0, False)
         self._make_watcher = make_watcher
-        self._made: _core.Watcher | None = None
-        self._lock = threading.Lock()
-        self._waiting: deque[tuple[_Loop, asyncio.Future[bool]]] = deque()
+        self._watchers: list[_core.Watcher] = []
+        self._waiting: deque[_Entry] = deque()
         self._waiters_of: dict[_Loop, int] = {}
 
     @property
     def _watcher(self) -> _core.Watcher:
-        """Made for the first wait: most attempts succeed at once."""
-        if self._made is None:
-            self._made = self._make_watcher()
-        return self._made
+        """Made for the first wait: most attempts succeed at once. Of two threads' the first counts.
+
+        Raises:
+            SystemFailure: no descriptor is to be had.
+        """
+        if not self._watchers:
+            self._watchers.append(self._make_watcher())
+        return self._watchers[0]
 
     async def wait(self, seconds: float) -> bool:
         """Whether a wake-up came in time; then the caller makes an attempt, and calls `attempted`.
 
         Raises:
             asyncio.CancelledError: after passing on a wake-up that had come.
+            SystemFailure: no descriptor is to be had, or no thread can be started.
         """
         loop = asyncio.get_running_loop()
+        descriptor = self._watcher.descriptor
         future: asyncio.Future[bool] = loop.create_future()
         entry = (loop, future)
         timer = None if seconds == math.inf else loop.call_later(seconds, _give_up, future)
-        self._enter(entry)
         try:
-            return await future
-        except asyncio.CancelledError:
+            self._enter(entry, descriptor)
+            woken = await future
+        except GeneratorExit:  # The task is collected, perhaps long after its loop was closed.
+            self._abandon(entry)
+            raise
+        except BaseException:
+            self._leave(entry, descriptor, timer)
             if future.done() and not future.cancelled() and future.result():
                 self.attempted()
             raise
-        finally:
-            if timer is not None:
-                timer.cancel()
-            self._leave(entry)
+        self._leave(entry, descriptor, timer)
+        return woken
 
     def attempted(self) -> None:
         """A woken coroutine has done what it could; the next one may be woken."""
-        with self._lock:
-            self._arm()
-
-    def _enter(self, entry: tuple[_Loop, asyncio.Future[bool]]) -> None:
-        loop = entry[0]
-        with self._lock:
-            count = self._waiters_of.get(loop, 0)
-            self._waiters_of[loop] = count + 1
-            if count == 0:
-                loop.add_reader(self._watcher.descriptor, self._on_readable)
-            self._waiting.append(entry)
-            self._arm()
-
-    def _leave(self, entry: tuple[_Loop, asyncio.Future[bool]]) -> None:
-        loop = entry[0]
-        with self._lock:
-            if entry in self._waiting:
-                self._waiting.remove(entry)
-            self._waiters_of[loop] -= 1
-            if self._waiters_of[loop] == 0:
-                del self._waiters_of[loop]
-                loop.remove_reader(self._watcher.descriptor)
-            if not self._waiters_of:
-                self._watcher.disarm()
-
-    def _arm(self) -> None:
         if self._waiting:
             self._watcher.arm(*self.wanted)
 
+    def _enter(self, entry: _Entry, descriptor: int) -> None:
+        loop = entry[0]
+        count = self._waiters_of.get(loop, 0)
+        self._waiters_of[loop] = count + 1
+        if count == 0:
+            loop.add_reader(descriptor, self._on_readable)
+        self._waiting.append(entry)
+        self._watcher.arm(*self.wanted)
+
+    def _leave(self, entry: _Entry, descriptor: int, timer: asyncio.TimerHandle | None) -> None:
+        if timer is not None:
+            timer.cancel()
+        self._stop_waiting(entry)
+        self._count_down(entry[0], descriptor)
+
+    def _abandon(self, entry: _Entry) -> None:
+        """Called by the collector, so of the loop only what any thread may do."""
+        loop = entry[0]
+        if not self._stop_waiting(entry):
+            self.attempted()  # It had been woken; the wake-up is the next one's.
+        try:
+            loop.call_soon_threadsafe(self._count_down, loop, self._watcher.descriptor)
+        except RuntimeError:  # The loop is closed and watches nothing.
+            self._waiters_of.pop(loop, None)
+
+    def _stop_waiting(self, entry: _Entry) -> bool:
+        """False: it had been woken."""
+        try:
+            self._waiting.remove(entry)
+        except ValueError:
+            return False
+        return True
+
+    def _count_down(self, loop: _Loop, descriptor: int) -> None:
+        count = self._waiters_of.pop(loop, 0)
+        if count > 1:
+            self._waiters_of[loop] = count - 1
+            return
+        loop.remove_reader(descriptor)
+        if not self._waiters_of:
+            self._watcher.disarm()
+            self.attempted()  # Another loop's thread may have entered meanwhile.
+
     def _on_readable(self) -> None:
-        with self._lock:
-            if self._watcher.take():
-                self._wake_one()
+        if self._watcher.take():
+            self._wake_one()
 
     def _wake_one(self) -> None:
         """Wakes the oldest waiter that still waits, whichever loop it belongs to."""
-        while self._waiting:
-            loop, future = self._waiting.popleft()
+        while True:
+            try:
+                loop, future = self._waiting.popleft()
+            except IndexError:
+                return
             try:
                 loop.call_soon_threadsafe(self._deliver, future)
             except RuntimeError:  # Its loop is closed.
@@ -131,12 +173,98 @@ def _give_up(future: asyncio.Future[bool]) -> None:
 
 
 def _deadline_after(timeout: float | None) -> float:
-    """On the clock of `time.monotonic`. Raises InvalidArgument for a negative or NaN timeout."""
-    if timeout is None:
-        return math.inf
-    if not timeout >= 0:
-        raise InvalidArgument(f"timeout must be None or 0 and more seconds, not {timeout!r}")
-    return time.monotonic() + timeout
+    """On the clock of `time.monotonic`. Raises as the calls that block do."""
+    return time.monotonic() + _core.timeout_seconds(timeout)
+
+
+async def off_the_loop(call: Callable[[], _T], give_up: Callable[[], object]) -> _T:
+    """Runs a call that may block in a thread of its own, so that it holds up no executor.
+
+    Args:
+        call: made once.
+        give_up: called if nobody waits any more, perhaps in another thread and more than once:
+            ends `call`, and closes what it has made.
+
+    Raises:
+        Whatever `call` raises; asyncio.CancelledError, when it has been told to end.
+    """
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[_T] = loop.create_future()
+    somebody_waits = True
+
+    def deliver(result: Any, error: BaseException | None) -> None:
+        if future.done() or not somebody_waits:
+            return
+        if error is None:
+            future.set_result(result)
+        else:
+            future.set_exception(error)
+
+    def run() -> None:
+        result, error = None, None
+        try:
+            result = call()
+        except BaseException as raised:  # Handed to the coroutine.
+            error = raised
+        try:
+            loop.call_soon_threadsafe(deliver, result, error)
+        except RuntimeError:  # The loop is closed.
+            give_up()
+
+    threading.Thread(target=run, name="ipc0cp-open", daemon=True).start()
+    try:
+        return await future
+    except (asyncio.CancelledError, GeneratorExit):  # Cancelled, closed or collected.
+        somebody_waits = False
+        give_up()
+        raise
+
+
+async def open_off_the_loop(
+    make: Callable[[dict[str, Any]], _Handle], options: dict[str, Any]
+) -> _Handle:
+    """Calls a constructor, in a thread, again and again with a short open_timeout.
+
+    A constructor that is waiting cannot be told to stop; so each wait is short.
+    """
+    timeout = options.get("open_timeout")
+    start = time.monotonic()
+    deadline = start + _core.timeout_seconds(timeout, "open_timeout")
+    given_up = threading.Event()
+    made: list[_Handle] = []
+
+    def attempt() -> _Handle:
+        log_at = start + _LONG_OPEN
+        while True:
+            left = deadline - time.monotonic()
+            piece = min(_OPEN_PIECE, max(left, 0))
+            try:
+                handle = make({**options, "open_timeout": piece})
+            except Timeout as error:
+                if left <= _OPEN_PIECE or given_up.is_set():
+                    raise
+                if time.monotonic() >= log_at:
+                    log_at = math.inf
+                    _log_long_open(error)
+                continue
+            handle._options["open_timeout"] = timeout
+            made.append(handle)
+            if given_up.is_set():
+                handle.close()
+            return handle
+
+    def give_up() -> None:
+        given_up.set()
+        for handle in made:
+            handle.close()
+
+    return await off_the_loop(attempt, give_up)
+
+
+def _log_long_open(error: Timeout) -> None:
+    """The core's line comes only from a single attempt that is as long."""
+    state = str(error).removeprefix("time-out: ")
+    logger.warning("opening is blocked for %g s: %s", _LONG_OPEN, state)
 
 
 class Popping:
@@ -145,9 +273,7 @@ class Popping:
     def __init__(self, make_watcher: Callable[[], _core.Watcher]) -> None:
         self._waiters = Waiters(make_watcher)
 
-    async def pop(
-        self, attempt: Callable[[], Any], timeout: float | None, blocking: bool
-    ) -> Any:
+    async def pop(self, attempt: Callable[[], Any], timeout: float | None, blocking: bool) -> Any:
         """Calls `attempt`, a pop that does not wait, until it has an answer."""
         deadline = _deadline_after(timeout)
         woken = False
@@ -167,15 +293,24 @@ class Popping:
 class Pushing:
     """`push_async` of one producer."""
 
-    def __init__(self, handle: _core.ProducerHandle, consumer_wait_timeout: float) -> None:
+    def __init__(
+        self, handle: _core.ProducerHandle, consumer_wait_timeout: float | None
+    ) -> None:
         self._handle = handle
-        self._consumer_wait_timeout = consumer_wait_timeout
+        self._consumer_wait_timeout = _core.timeout_seconds(
+            consumer_wait_timeout, "consumer_wait_timeout"
+        )
         self._waiters = Waiters(handle.watcher)
 
     async def push(
-        self, attempt: Callable[[Any], bool], obj: Any, timeout: float | None, blocking: bool
+        self,
+        attempt: Callable[[Any], bool],
+        encode: Callable[[Any], Encoded],
+        obj: Any,
+        timeout: float | None,
+        blocking: bool,
     ) -> bool:
-        """Calls `attempt`, a push that does not wait, until there is room."""
+        """Calls `attempt`, a push that does not wait, until there is room as `encode` plans it."""
         deadline = _deadline_after(timeout)
         nobody_until = time.monotonic() + self._consumer_wait_timeout
         payload_bytes: int | None = None
@@ -199,6 +334,6 @@ class Pushing:
                 if woken:
                     self._waiters.attempted()
             if payload_bytes is None:  # Planned once, for the place that is asked for.
-                payload_bytes = codec.encode(obj).payload_bytes
+                payload_bytes = encode(obj).payload_bytes
             self._waiters.wanted = (payload_bytes, freed_before, nobody_reads)
             woken = await self._waiters.wait(left)

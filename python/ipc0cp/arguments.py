@@ -16,6 +16,8 @@ from ipc0cp import _core
 from ipc0cp.errors import InvalidArgument
 
 _LARGEST_UINT32 = 2**32 - 1
+#: What the core takes for a stream without an end.
+NEVER_ENDS = _LARGEST_UINT32
 
 
 def _refuse_type(name: str, wanted: str, value: object) -> NoReturn:
@@ -87,14 +89,16 @@ def mode(value: object) -> int:
     )
 
 
-def expected_producers(value: object) -> int:
-    """How many producers have to join before a stream can end."""
+def expected_producers(value: object) -> int | None:
+    """How many producers have to join before a stream can end; None: it never does."""
+    if value is None:
+        return None
     return _within(
         "expected_producers",
         _integer("expected_producers", value),
         0,
-        _LARGEST_UINT32,
-        "it is how many producers join before the stream can end",
+        NEVER_ENDS - 1,
+        "it is how many producers join before the stream can end; None: it never does",
     )
 
 

@@ -3,22 +3,43 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Literal
+import inspect
+from collections.abc import AsyncIterator, Iterable
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from ipc0cp import _core, arguments, codec
+from ipc0cp import _core, arguments
+from ipc0cp._codec import codec
+from ipc0cp._codec.encoding import Received, view_of
 from ipc0cp.at_exit import close_with_process
-from ipc0cp.encoding import Received, view_of
-from ipc0cp.errors import InvalidArgument
-from ipc0cp.handle import Handle
+from ipc0cp.errors import CorruptPayload, InvalidArgument
+from ipc0cp.handle import ReadingHandle, RingHandle
 from ipc0cp.message import Message
 
 if TYPE_CHECKING:
+    from ipc0cp._codec.arrays import Array
     from ipc0cp.aio import Popping
-    from ipc0cp.arrays import Array
 
 
-class SharedRingBufferConsumer(Handle):
+class StreamEnd(str):
+    """How a stream ended: "closed" if all its producers closed, "died" if any was killed.
+
+    An immutable str.
+    """
+
+    __slots__ = ("killed_producers",)
+
+    killed_producers: int  #: Of those that joined, they ended without closing.
+
+    def __new__(cls, killed_producers: int) -> Self:
+        self = super().__new__(cls, "died" if killed_producers else "closed")
+        self.killed_producers = killed_producers
+        return self
+
+    def __getnewargs__(self) -> tuple[int]:  # type: ignore[override]
+        return (self.killed_producers,)
+
+
+class SharedRingBufferConsumer(ReadingHandle, RingHandle):
     """The reading end of a ring in shared memory. Thread-safe; picklable (attaches anew).
 
     Each message reaches exactly one consumer. Iterating ends at the end of stream.
@@ -29,9 +50,17 @@ class SharedRingBufferConsumer(Handle):
         blocking: False: `pop` never waits, time-outs are ignored.
         auto_attach: False: call `attach` before the first pop.
         auto_unlink: the last consumer to close removes the ring.
-        expected_producers: end of stream needs at least this many producers to have joined.
-        stale: "resume" or "discard" what dead producers have left in the ring.
+        expected_producers: end of stream needs at least this many producers to have joined. None:
+            the stream never ends by itself, producers come and go.
+        stale: "resume" or "discard" what dead producers have left in the ring. "resume" also tells
+            a consumer that comes within 60 s after all producers have closed that the stream has
+            ended; "discard" waits for a new producer.
         trusted_owners: user ids whose rings are accepted besides our own.
+        open_timeout: seconds the constructor waits for a creator (if no size was given), or for a
+            lock; None or inf: for ever. After 5 s a line in the log says what it waits for.
+        pickle: read what a producer made with ``pickle=True`` has pickled. Reading runs code that
+            the message names, so say it only where you trust whoever can write to the ring; without
+            it such messages arrive as `BytesData`, and nothing is ever unpickled.
 
     Raises:
         As for the producer.
@@ -49,9 +78,11 @@ class SharedRingBufferConsumer(Handle):
         auto_attach: bool = True,
         auto_unlink: bool = True,
         *,
-        expected_producers: int = 1,
+        expected_producers: int | None = 1,
         stale: Literal["discard", "resume"] = "resume",
         trusted_owners: Iterable[int] = (),
+        open_timeout: float | None = None,
+        pickle: bool = False,
     ) -> None:
         self._name = arguments.ring_name(shm_name)
         if total_data_bytes is not None:
@@ -64,18 +95,57 @@ class SharedRingBufferConsumer(Handle):
             "expected_producers": arguments.expected_producers(expected_producers),
             "stale": arguments.text("stale", stale),
             "trusted_owners": arguments.trusted_owners(trusted_owners),
+            "open_timeout": open_timeout,
+            "pickle": arguments.flag("pickle", pickle),
         }
         close_with_process()
         options = {**self._options, "total_data_bytes": total_data_bytes or 0}
+        del options["pickle"]
+        if expected_producers is None:
+            options["expected_producers"] = arguments.NEVER_ENDS
         self._handle = _core.ConsumerHandle(self._name, **options)
         self._pop = self._handle.pop
         self._popping: Popping | None = None
+
+    @classmethod
+    async def open_async(cls, shm_name: str, *args: Any, **options: Any) -> Self:
+        """As the constructor, without blocking the event loop.
+
+        Args:
+            shm_name: as for the constructor, like all that follows.
+            options: as for the constructor.
+
+        Raises:
+            What the constructor raises. A cancelled call leaves no handle behind.
+        """
+        from ipc0cp.aio import off_the_loop
+
+        wanted = inspect.signature(cls).bind(shm_name, *args, **options)
+        wanted.arguments["auto_attach"], attach = False, wanted.arguments.get("auto_attach", True)
+        consumer = cls(*wanted.args, **wanted.kwargs)
+        consumer._options["auto_attach"] = attach
+        if attach:
+            timeout = consumer._options["open_timeout"]
+            await off_the_loop(lambda: consumer.attach(timeout), consumer.close)
+        return consumer
+
+    @property
+    def end(self) -> StreamEnd | None:
+        """How the stream ended, once a pop has returned None for that; before: None.
+
+        >>> consumer.end, consumer.end.killed_producers
+        ('died', 1)
+        """
+        killed = self._handle.killed_producers
+        return None if killed is None else StreamEnd(killed)
 
     def attach(self, timeout: float | None = None) -> None:
         """Joins the ring; needed only with auto_attach=False. A second call does nothing.
 
         Args:
             timeout: seconds to wait for a creator if no size was given.
+
+        `close` ends it, also from another thread.
 
         Raises:
             Timeout, Closed, and what the constructor raises otherwise.
@@ -86,7 +156,9 @@ class SharedRingBufferConsumer(Handle):
         """The next object, or None at end of stream.
 
         Arrays and images are read-only views into the ring where possible. A view keeps its block
-        until it and all its slices are gone, also past `close`.
+        until it and all its slices are gone, also past `close`. What ignores NumPy's read-only
+        flag, as ``torch.from_numpy`` and ``torch.as_tensor`` do, ends the process by SIGSEGV when
+        it writes: use ``copy=True`` or ``torch.tensor(view)``.
 
         Args:
             timeout: seconds to wait for a message; None or inf: for ever, 0: not at all.
@@ -103,13 +175,20 @@ class SharedRingBufferConsumer(Handle):
         return self._decode(popped, copy) if type(popped) is _core.Block else popped
 
     def _decode(self, block: _core.Block, copy: bool) -> Any:
-        text = block.metadata
-        metadata = codec.parse_metadata(text)
-        obj = codec.decode(metadata, Received(view_of(block), copy))
-        if codec.is_plain_array(metadata):
-            is_fortran = metadata.get("order") == "F"
-            self._handle.remember(text, obj.dtype, obj.shape, is_fortran, len(block))
-        return obj
+        try:
+            return self._decode_message(block, copy)
+        except CorruptPayload:
+            self._handle.count_damaged(block.id)
+            raise
+
+    def _decode_message(self, block: _core.Block, copy: bool) -> Any:
+        if self._options["pickle"]:
+            metadata = codec.parse_metadata(block.metadata)
+            if metadata.get("type") == "pickle":
+                from ipc0cp._queue import codec as queue_codec
+
+                return queue_codec.decode_pickled(metadata, Received(view_of(block), copy))
+        return super()._decode_message(block, copy)
 
     def pop_raw(self, timeout: float | None = None) -> Message | None:
         """The next message without decoding, or None at end of stream.
@@ -133,8 +212,9 @@ class SharedRingBufferConsumer(Handle):
 
         Returns:
             1 to `most` objects in order; an empty list at end of stream. If one of them cannot be
-            decoded, it is those before it: the next pop decodes it again and raises its error, and
-            those behind it follow.
+            decoded, it is those before it: the next pop raises its error, and those behind it
+            follow. With redelivery they go back to the queue, for anybody. `close` gives back what
+            still lies in the ring and counts the rest as lost.
 
         Raises:
             InvalidArgument: if `most` is below 1.
@@ -165,7 +245,7 @@ class SharedRingBufferConsumer(Handle):
             UnsupportedType: the next message is something else; it is still queued, `pop` takes it.
             Otherwise as `pop`.
         """
-        from ipc0cp import rows
+        from ipc0cp._codec import rows
 
         return rows.pop_array(self._handle, most, timeout)
 
@@ -207,13 +287,4 @@ class SharedRingBufferConsumer(Handle):
         obj = await self.pop_async()
         if obj is None:
             raise StopAsyncIteration
-        return obj
-
-    def __iter__(self) -> Iterator[Any]:
-        return self
-
-    def __next__(self) -> Any:
-        obj = self.pop()
-        if obj is None:
-            raise StopIteration
         return obj

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # ruff: noqa: N818 - the names are those of the C++ codes, and of queue.Empty before them.
-"""The one error vocabulary of ipc0cp; C++ has the same codes.
+"""The one error vocabulary of ipc0cp: the table in ``ipc0cp/error.hpp``, which C++ shares.
 
 Every failure is an :class:`Error` with a ``code``. Each class derives from the builtin exception
 that fits as well, so ``except queue.Empty`` or ``except OSError`` work as usual. The text says
@@ -9,39 +9,11 @@ what was asked, what is there, and what to do.
 
 from __future__ import annotations
 
-import enum
 import queue
 from typing import ClassVar
 
 from ipc0cp import _core
-
-
-class ErrorCode(enum.Enum):
-    """Every way a call can fail, with the names and numbers of ``ipc0cp::ErrorCode``."""
-
-    ok = 0
-    timeout = 1
-    buffer_empty = 2
-    buffer_full = 3
-    end_of_stream = 4
-    no_consumers = 5
-    message_too_large = 6
-    unsupported_type = 7
-    invalid_argument = 8
-    size_mismatch = 9
-    option_mismatch = 10
-    no_space = 11
-    version_mismatch = 12
-    not_a_ring = 13
-    permission_denied = 14
-    too_many_participants = 15
-    closed = 16
-    forked_handle = 17
-    corrupt_payload = 18
-    corrupt_buffer = 19
-    interrupted = 20
-    out_of_memory = 21
-    system_error = 22
+from ipc0cp._core import ErrorCode as ErrorCode
 
 
 class Error(Exception):
@@ -59,13 +31,13 @@ class Timeout(Error, TimeoutError, queue.Empty):
 
 
 class BufferEmpty(Error, queue.Empty):
-    """A non-blocking pop found nothing."""
+    """A pop that does not wait found nothing."""
 
     code = ErrorCode.buffer_empty
 
 
 class BufferFull(Error, queue.Full):
-    """A non-blocking loan found no room; a push returns False instead."""
+    """A push or loan that does not wait found no room. A push returns False instead."""
 
     code = ErrorCode.buffer_full
 
@@ -83,7 +55,7 @@ class MessageTooLarge(Error, ValueError):
 
 
 class UnsupportedType(Error, TypeError):
-    """The object has no encoding that gives it back unchanged in value and type."""
+    """The object has no encoding that gives it back unchanged."""
 
     code = ErrorCode.unsupported_type
 
@@ -107,13 +79,13 @@ class OptionMismatch(Error, ValueError):
 
 
 class NoSpace(Error, OSError):
-    """/dev/shm has too little room; ``errno`` is ENOSPC."""
+    """The memory behind /dev/shm has too little room (ENOSPC)."""
 
     code = ErrorCode.no_space
 
 
 class VersionMismatch(Error):
-    """The file has another layout version."""
+    """The file or stream has another version."""
 
     code = ErrorCode.version_mismatch
 
@@ -125,7 +97,7 @@ class NotARing(Error):
 
 
 class PermissionDenied(Error, PermissionError):
-    """The file belongs to somebody else, or may not be opened."""
+    """The file is another user's, or may not be opened."""
 
     code = ErrorCode.permission_denied
 
@@ -143,13 +115,13 @@ class Closed(Error, ValueError):
 
 
 class ForkedHandle(Error, RuntimeError):
-    """The handle belongs to the parent of this forked process; make one of its own here."""
+    """The handle belongs to the parent of this forked process. Make one of its own here."""
 
     code = ErrorCode.forked_handle
 
 
 class CorruptPayload(Error):
-    """One message is damaged; it was dropped, later ones still arrive."""
+    """One message is damaged; it was dropped and counted. Later ones still arrive."""
 
     code = ErrorCode.corrupt_payload
 
@@ -161,7 +133,10 @@ class CorruptBuffer(Error):
 
 
 class Interrupted(Error, InterruptedError):
-    """The call was asked to stop; from a signal handler its own exception comes instead."""
+    """The interrupt check of the caller asked to stop.
+
+    From a signal handler its own exception comes instead.
+    """
 
     code = ErrorCode.interrupted
 
@@ -173,33 +148,10 @@ class OutOfMemory(Error, MemoryError):
 
 
 class SystemFailure(Error, OSError):
-    """An unexpected error of the operating system; see ``errno``."""
+    """An unexpected error of the operating system; see its errno."""
 
     code = ErrorCode.system_error
 
 
-_CLASSES: tuple[type[Error], ...] = (
-    Timeout,
-    BufferEmpty,
-    BufferFull,
-    NoConsumers,
-    MessageTooLarge,
-    UnsupportedType,
-    InvalidArgument,
-    SizeMismatch,
-    OptionMismatch,
-    NoSpace,
-    VersionMismatch,
-    NotARing,
-    PermissionDenied,
-    TooManyParticipants,
-    Closed,
-    ForkedHandle,
-    CorruptPayload,
-    CorruptBuffer,
-    Interrupted,
-    OutOfMemory,
-    SystemFailure,
-)
-_CLASS_OF = {error.code: error for error in _CLASSES}
-_core.set_error_types([_CLASS_OF.get(code, Error) for code in ErrorCode])
+for _class in Error.__subclasses__():
+    _core.set_error_type(_class.code, _class)

@@ -10,7 +10,7 @@ import sys
 import threading
 from typing import Any
 
-from ipc0cp.encoding import type_name
+from ipc0cp._codec.encoding import type_name
 from ipc0cp.errors import InvalidArgument, UnsupportedType
 
 

@@ -3,15 +3,16 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Any, Protocol, TypeVar
 
-from ipc0cp import flatbuffer_layout as layouts
-from ipc0cp import strict_json
-from ipc0cp.encoding import Encoded, Metadata, Received, type_name
+from ipc0cp._codec import codec
+from ipc0cp._codec.encoding import Encoded, Metadata, Received, shorten, type_name
+from ipc0cp._core import FlatBufferLayout
 from ipc0cp.errors import CorruptPayload, InvalidArgument, UnsupportedType
 
 _Root = TypeVar("_Root", covariant=True)
+_PREFIX_BYTES = 4
+_ABSENT: Any = object()
 
 
 class RootClass(Protocol[_Root]):
@@ -44,12 +45,7 @@ class FlatBuffer:
 
     def __init__(self, data: Any) -> None:
         self._buffer = _bytes_of(data)
-        try:
-            self._layout = layouts.inspect(self._buffer)
-        except ValueError as error:
-            raise InvalidArgument(
-                f"this is no FlatBuffer that its builder has finished: {error}"
-            ) from None
+        self._layout = FlatBufferLayout.inspect(self._buffer)
 
     @property
     def buffer(self) -> memoryview:
@@ -83,9 +79,9 @@ class FlatBuffer:
         """
         if not hasattr(kind, "GetRootAs"):
             raise InvalidArgument(f"{kind!r} has no GetRootAs: give a class that flatc 2.0 made")
-        start = self._layout.start
+        start = _PREFIX_BYTES if self.size_prefixed else 0
         if identifier is not None:
-            is_right = layouts.identifier_bytes(self._buffer, start) == identifier
+            is_right = self._buffer[start + 4 : start + 8] == identifier
         else:
             is_right = self.identifier is None or _has_identifier_of(kind, self._buffer, start)
         if not is_right:
@@ -105,12 +101,13 @@ class FlatBuffer:
         """Whether the bytes are the same; equal tables may be laid out differently."""
         if not isinstance(other, FlatBuffer):
             return NotImplemented
-        return self._layout == other._layout and self._buffer == other._buffer
+        is_same_layout = self._layout.metadata == other._layout.metadata
+        return is_same_layout and self._buffer == other._buffer
 
     __hash__ = None  # type: ignore[assignment]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _make, (bytes(self._buffer), self._layout)
+        return _make, (bytes(self._buffer), self.identifier, self.size_prefixed)
 
     def __repr__(self) -> str:
         identifier = f", identifier {self.identifier!r}" if self.identifier else ""
@@ -126,53 +123,38 @@ def is_builder(kind: type) -> bool:
     )
 
 
-def encode(value: Any) -> Encoded:
+def encode(value: Any, _: int = 0) -> Encoded:
     """Plans a FlatBuffer or a Builder, whose bytes are not copied. Raises UnsupportedType."""
     if not isinstance(value, FlatBuffer):
+        if not is_builder(type(value)):
+            raise UnsupportedType(f"{type_name(value)} is not a type that can be pushed")
         if not value.finished:
             raise UnsupportedType(
                 "this flatbuffers.Builder is not finished: call Finish(root) first"
             )
         value = FlatBuffer(value)
-    return Encoded(_write_layout(value._layout), len(value), payload=value.buffer)
+    return Encoded(value._layout.metadata, len(value), payload=value.buffer)
 
 
-@functools.lru_cache(maxsize=64)
-def _write_layout(layout: layouts.Layout) -> bytes:
-    metadata: Metadata = {"type": "flatbuffer", "version": "1.0"}
-    if layout.identifier is not None:
-        metadata["identifier"] = layout.identifier.decode("ascii")
-    if layout.size_prefixed:
-        metadata["size_prefixed"] = True
-    return strict_json.dumps(metadata)
-
-
-def decode(metadata: Metadata, received: Received) -> FlatBuffer:
+def decode(metadata: Metadata, received: Received, _: int = 0) -> FlatBuffer:
     """The FlatBuffer of a message. Raises CorruptPayload."""
-    layout = _parse_layout(metadata)
-    try:
-        layouts.check(received.payload, layout)
-    except ValueError as error:
-        raise CorruptPayload(f"a flatbuffer is damaged: {error}") from None
-    return _make(bytes(received.payload) if received.copy else received.payload, layout)
+    identifier, size_prefixed = metadata.get("identifier", _ABSENT), metadata.get("size_prefixed")
+    if type(size_prefixed) is not bool and "size_prefixed" in metadata:
+        raise CorruptPayload(f"'size_prefixed' must be true or false, not {shorten(size_prefixed)}")
+    if identifier is not _ABSENT and type(identifier) is not str:
+        raise CorruptPayload(f"an identifier must be a string, not {shorten(identifier)}")
+    spelled = None if identifier is _ABSENT else identifier.encode()
+    layout = FlatBufferLayout.make(spelled, bool(size_prefixed))
+    layout.check(received.payload)
+    return _make_of(bytes(received.payload) if received.copy else received.payload, layout)
 
 
-def _parse_layout(metadata: Metadata) -> layouts.Layout:
-    size_prefixed = metadata.get("size_prefixed", False)
-    if type(size_prefixed) is not bool:
-        raise CorruptPayload(f"'size_prefixed' must be true or false, not {size_prefixed!r}")
-    if "identifier" not in metadata:
-        return layouts.Layout(None, size_prefixed)
-    identifier = metadata["identifier"]
-    if type(identifier) is not str or not layouts.is_identifier(identifier.encode()):
-        raise CorruptPayload(
-            f"a flatbuffer has an identifier of 4 characters U+0020 .. U+007E, not {identifier!r}"
-        )
-    return layouts.Layout(identifier.encode(), size_prefixed)
-
-
-def _make(payload: bytes | memoryview, layout: layouts.Layout) -> FlatBuffer:
+def _make(payload: bytes, identifier: bytes | None, size_prefixed: bool) -> FlatBuffer:
     """A FlatBuffer of bytes that are checked."""
+    return _make_of(payload, FlatBufferLayout.make(identifier, size_prefixed))
+
+
+def _make_of(payload: bytes | memoryview, layout: FlatBufferLayout) -> FlatBuffer:
     made = FlatBuffer.__new__(FlatBuffer)
     made._buffer, made._layout = memoryview(payload), layout
     return made
@@ -199,3 +181,8 @@ def _has_identifier_of(kind: Any, buffer: memoryview, start: int) -> bool:
     """Whether the buffer has the identifier of the schema of `kind`; True if that has none."""
     check = getattr(kind, f"{getattr(kind, '__name__', '')}BufferHasIdentifier", None)
     return check is None or bool(check(buffer, start))
+
+
+codec.add_foreign_encoder(FlatBuffer, encode)
+codec.add_library("flatbuffers", encode)
+codec.add_decoder("flatbuffer", decode)

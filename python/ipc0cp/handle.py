@@ -1,69 +1,41 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What producers and consumers have in common."""
+"""What the handles of rings and of streams have in common."""
 
 from __future__ import annotations
 
-import dataclasses
+from collections.abc import Iterator
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from ipc0cp import _core, errors
+from ipc0cp._codec import codec
+from ipc0cp._codec.encoding import Encoded, Metadata, Received, view_of
+from ipc0cp.stats import RingStats
 
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class RingStats:
-    """A snapshot of one ring, consistent within itself. Sizes are bytes."""
-
-    active_producers: int
-    active_consumers: int
-    messages: int  #: Queued now.
-    used_bytes: int  #: Metadata and payload of all blocks in use.
-    total_data_bytes: int  #: Capacity.
-    max_messages: int  #: Most messages alive at once.
-    pushed: int  #: Messages published since creation.
-    popped: int  #: Messages handed out since creation.
-    dropped: int  #: Damaged or discarded messages.
-    lost: int  #: Messages that died with their consumer.
-    repaired_deaths: int  #: Participants found dead and cleaned up.
-    most_messages: int  #: High-water mark of `messages`.
-    most_used_bytes: int  #: High-water mark of `used_bytes`.
-    producer_waits: int  #: Times a producer had to sleep.
-    consumer_waits: int  #: Times a consumer had to sleep.
-    reserved_bytes: int  #: Memory of the payload area backed by /dev/shm.
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from typing_extensions import Buffer
 
 
 class Handle:
-    """What producer and consumer have in common."""
+    """Any handle."""
 
-    __slots__ = ("__weakref__", "_handle", "_name", "_options")
+    __slots__ = ("__weakref__", "_handle")
 
-    _handle: _core.ProducerHandle | _core.ConsumerHandle
-    _name: str
-    _options: dict[str, Any]
-
-    @property
-    def name(self) -> str:
-        """The name of the ring, without a leading slash."""
-        return self._handle.name
+    _handle: (
+        _core.ProducerHandle
+        | _core.ConsumerHandle
+        | _core.StdioProducerHandle
+        | _core.StdioConsumerHandle
+    )
 
     @property
     def closed(self) -> bool:
         """Whether `close` has been called; also true if attaching failed for good."""
         return self._handle.closed
 
-    def stats(self) -> RingStats:
-        """A snapshot of the ring. Thread-safe.
-
-        Raises:
-            ForkedHandle, CorruptBuffer, Closed.
-        """
-        return RingStats(**self._handle.stats())
-
     def close(self) -> None:
-        """Leaves the ring. Idempotent and thread-safe.
-
-        Calls of other threads end with Closed; arrays and messages stay valid. Waits at most 1 s.
-        """
+        """Ends this handle. Idempotent and thread-safe; calls of other threads end with Closed."""
         self._handle.close()
 
     def __enter__(self) -> Self:
@@ -76,6 +48,127 @@ class Handle:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+class WritingHandle(Handle):
+    """A handle that objects are pushed into."""
+
+    __slots__ = ()
+
+    _handle: _core.ProducerHandle | _core.StdioProducerHandle
+
+    def _encode(self, obj: Any) -> Encoded:
+        return codec.encode(obj)
+
+    def push_raw(
+        self,
+        metadata: Metadata | str | bytes,
+        payload: Buffer | NDArray[Any],
+        timeout: float | None = None,
+    ) -> bool:
+        """Pushes a message of your own encoding: metadata and a C-contiguous buffer.
+
+        Args:
+            metadata: a JSON object with a ``"type"``, as a dict or as its text.
+            payload: any object with a C-contiguous buffer (bytes, memoryview, array).
+            timeout: as for `push`.
+
+        Raises:
+            InvalidArgument: if metadata is no JSON object with a type.
+            BufferError, TypeError: if payload is no C-contiguous buffer.
+            Otherwise as `push`.
+        """
+        text = codec.metadata_text(metadata)
+        codec.check_metadata(text)
+        return self._handle.push_raw(text, payload, timeout)
+
+    def _remember(self, encoded: Encoded) -> None:
+        """Lets the extension push further arrays of this dtype and shape by itself."""
+        array = encoded.array
+        # Structured dtypes can be changed in place, so they cannot be known by identity.
+        if array is not None and array.dtype.names is None:
+            is_fortran = not array.flags.c_contiguous
+            self._handle.remember(
+                encoded.metadata, array.dtype, array.shape, is_fortran, array.nbytes
+            )
+
+
+class ReadingHandle(Handle):
+    """A handle that objects are popped from."""
+
+    __slots__ = ()
+
+    _handle: _core.ConsumerHandle | _core.StdioConsumerHandle
+
+    def _decode_message(self, block: _core.Block, copy: bool) -> Any:
+        text = block.metadata
+        metadata = codec.parse_metadata(text)
+        obj = codec.decode(metadata, Received(view_of(block), copy))
+        # Structured dtypes can be changed in place, so they cannot be known by identity.
+        if codec.is_plain_array(metadata) and obj.dtype.names is None:
+            is_fortran = metadata.get("order") == "F"
+            self._handle.remember(text, obj.dtype, obj.shape, is_fortran, len(block))
+        return obj
+
+    def pop(self, timeout: float | None = None) -> Any:
+        raise NotImplementedError
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        obj = self.pop()
+        if obj is None:
+            raise StopIteration
+        return obj
+
+
+class RingHandle(Handle):
+    """A handle on a ring."""
+
+    __slots__ = ("_name", "_options")
+
+    _handle: _core.ProducerHandle | _core.ConsumerHandle
+    _name: str
+    _options: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The name of the ring, without a leading slash."""
+        return self._handle.name
+
+    def stats(self) -> RingStats:
+        """A snapshot of the ring. Thread-safe.
+
+        Raises:
+            ForkedHandle, CorruptBuffer, Closed.
+        """
+        return RingStats(**self._handle.stats())
+
+    def trim(self) -> int:
+        """Gives memory of the ring back to the system. Thread-safe.
+
+        A ring keeps the memory that it once needed. This gives back what lies behind the last
+        block in use (queued, lent or viewed), and the relief block if it is free. The ring takes
+        memory anew when it needs it. Takes about 0.15 s per GiB; who needs memory meanwhile waits
+        for 2 MiB, some 0.3 ms.
+
+        Returns:
+            The bytes given back. 0: there were none; the ring was made with ``reserve=True``; or
+            others have its lock, or take memory just now. ``stats().reserved_bytes`` says what the
+            ring keeps.
+
+        Raises:
+            ForkedHandle, CorruptBuffer, Closed: what was given back before stays so.
+        """
+        return self._handle.trim()
+
+    def close(self) -> None:
+        """Leaves the ring. Idempotent and thread-safe.
+
+        Calls of other threads end with Closed; arrays and messages stay valid. Waits at most 1 s.
+        """
+        self._handle.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _attach_again, (type(self), self._name, self._options)

@@ -3,15 +3,16 @@
 
 How a published array is made harmless. Consumers read the block the moment it is published, so
 nothing in this process may be able to write to it any longer. NumPy has no way to revoke memory,
-so `publish` makes sure, by counting references, that the only thing that still sees the block is
+so `publish` looks, by counting references, whether the only thing that still sees the block is
 the array itself, held by nothing but variables of running functions, and then turns this array
-into an empty one with memory of its own.
+into an empty one with memory of its own. If anything else may see it, an alias, a copy of the
+block is published instead, and the block belongs to the aliases until the last of them is gone.
 
 - The array given out is a view of a hidden one. NumPy gives slices and other views of it the
   hidden array as their base, so views that live show in the reference count of the hidden array.
-- memoryviews, tensors, containers and views of other classes hold a reference to the array.
-  References that are variables are found in the frames of this thread; any other makes `publish`
-  raise BufferError, as bytearray and mmap do for exported buffers.
+- memoryviews, tensors, containers, attributes and views of other classes hold a reference to the
+  array. References that are variables are found in the frames of this thread; any other is an
+  alias, also those of compiled code, which has no frames.
 - What cannot be seen is a raw address (``array.ctypes.data``); using it after publishing is a
   defect of that program.
 """
@@ -28,9 +29,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from ipc0cp import _core, arguments, arrays
-from ipc0cp.encoding import view_of
-from ipc0cp.errors import InvalidArgument, MessageTooLarge
+from ipc0cp import _core, arguments
+from ipc0cp._codec import arrays
+from ipc0cp._codec.encoding import view_of
+from ipc0cp.errors import BufferFull, Error, InvalidArgument, MessageTooLarge, Timeout
+from ipc0cp.log import logger
 
 # Before Python 3.13 `frame.f_locals` of a function is a dict that stays with the frame and holds
 # its values once more.
@@ -108,15 +111,28 @@ class Loan:
     ...     camera.read_into(frame)
 
     Leaving the ``with`` block publishes; an exception abandons. Without ``with``: fill `array`,
-    then `publish()` or `abandon()`. Afterwards the array is empty and read-only. Views of it must
-    be gone by then, see `publish`. One thread at a time.
+    then `publish()` or `abandon()`. Afterwards the array is empty and read-only.
+
+    Where something else still refers to the array by then (a slice, an attribute, a list, a tensor,
+    compiled code), nothing is lost: consumers get a copy, which costs one memcpy and a line in the
+    debug log. The array and what refers to it stay valid and belong to this process alone; their
+    block counts as used until the last of them is gone. So that loans stay free of copies, hold
+    the array in local variables only and let go of slices. One thread at a time.
     """
 
-    __slots__ = ("__weakref__", "_array", "_block", "_hidden", "_metadata")
+    __slots__ = ("__weakref__", "_array", "_block", "_handle", "_hidden", "_metadata", "_timeout")
 
     def __init__(
-        self, block: _core.LoanBlock, metadata: bytes, shape: tuple[int, ...], dtype: np.dtype[Any]
+        self,
+        handle: _core.ProducerHandle,
+        timeout: float | None,
+        block: _core.LoanBlock,
+        metadata: bytes,
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
     ) -> None:
+        self._handle = handle
+        self._timeout = timeout
         self._block: _core.LoanBlock | None = block
         self._metadata = metadata
         self._hidden: NDArray[Any] | None = np.ndarray(shape, dtype, view_of(block))
@@ -141,9 +157,12 @@ class Loan:
     def publish(self) -> None:
         """Hands the array to the consumers; it counts in the ring's order from now on.
 
+        While something else refers to the array it hands over a copy, see the class; that needs
+        room of its own, for which it waits as long as `loan` was allowed to.
+
         Raises:
-            BufferError: if a view, memoryview or tensor made from the array is still alive, or a
-                container holds it; the loan stays active, so let go of them and publish again.
+            Timeout, BufferFull: there was no room for a copy; the loan stays active, so let go of
+                what refers to the array, or wait, and publish again.
             InvalidArgument: once published or abandoned.
             Closed, CorruptPayload, ForkedHandle: see the table in the README; the loan is over.
         """
@@ -156,15 +175,23 @@ class Loan:
     def _publish(self, caller: FrameType) -> None:
         if self._block is None:
             raise InvalidArgument("this loan is over: it has been published or abandoned")
-        problem = self._find_alias(caller)
-        if problem is not None:
-            raise BufferError(
-                f"cannot publish: {problem} is still alive and could change the message while"
-                " others read it; delete it first"
-            )
+        alias = self._find_alias(caller)
+        if alias is not None:
+            self._publish_copy(self._block, alias)
+            return
         block = self._block
         self._neutralise()
         block.publish(self._metadata, None)
+
+    def _publish_copy(self, block: _core.LoanBlock, alias: str) -> None:
+        copied = f"a copy of {len(block):,} bytes is published, as {alias} is still alive"
+        # Raises what pushing raises, and the loan stays what it was.
+        if not self._handle.push_raw(self._metadata, block, self._timeout):
+            raise _no_room(self._handle.name, self._timeout, len(block), alias)
+        # First of all, as a handler of the log may raise: nothing is published twice. The block is
+        # given back by the last alias.
+        self._forget()
+        logger.debug("ring %r: %s and could change the block", self._handle.name, copied)
 
     def _abandon(self, caller: FrameType) -> None:
         if self._block is None:
@@ -172,7 +199,7 @@ class Loan:
         if self._find_alias(caller) is None:
             self._neutralise()
         else:
-            # They stay valid memory; the block goes back with the last of them.
+            # Aliases stay valid memory; the block goes back with the last of them.
             self._forget()
 
     def _forget(self) -> None:
@@ -221,6 +248,14 @@ class Loan:
         return f"<ipc0cp.Loan shape={self._array.shape} dtype={self._array.dtype}>"
 
 
+def _no_room(name: str, timeout: float | None, payload_bytes: int, alias: str) -> Error:
+    kind = BufferFull if timeout is None else Timeout
+    return kind(
+        f"ring {name!r} has no room for a copy of {payload_bytes:,} bytes, which is needed as"
+        f" {alias} is still alive; delete it, or take from the ring, and publish again"
+    )
+
+
 def make_loan(
     handle: _core.ProducerHandle,
     shape: int | Iterable[int],
@@ -238,4 +273,4 @@ def make_loan(
             f" ({_core.MAX_TOTAL_DATA_BYTES:,} bytes)"
         )
     block = handle.loan(payload_bytes, len(metadata), timeout)
-    return Loan(block, metadata, dimensions, data_type)
+    return Loan(handle, timeout, block, metadata, dimensions, data_type)

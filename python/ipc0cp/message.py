@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-import copy
 from types import TracebackType
 from typing import Any
 
-from ipc0cp import codec
+from ipc0cp._codec import codec
+from ipc0cp._codec.encoding import view_of
 from ipc0cp._core import Block
-from ipc0cp.encoding import view_of
 from ipc0cp.errors import InvalidArgument
 
 
@@ -19,7 +18,9 @@ class Message:
     The block of the ring goes back when the message and everything made over its payload is
     gone; until then it stays valid, also past `close()` and past the consumer. In a ring made
     with ``redeliver=True``, `done()` (or leaving a ``with`` block without an exception) says that
-    the message is finished and must not come again. One thread at a time.
+    the message is finished and must not come again, whichever thread says it. The next `pop` of the
+    thread that popped it says so too; what a thread leaves unfinished at its end waits for `done()`
+    or for the consumer's `close()`. One thread at a time.
     """
 
     __slots__ = ("__weakref__", "_block")
@@ -39,7 +40,7 @@ class Message:
         Raises:
             CorruptPayload: if it is not a JSON object.
         """
-        return copy.deepcopy(codec.parse_metadata(self._alive().metadata))
+        return codec.parse_anew(self._alive().metadata)
 
     @property
     def metadata_json(self) -> bytes:

@@ -12,7 +12,9 @@ import abc
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ipc0cp.errors import InvalidArgument
+from ipc0cp._codec import codec, containers, plain, strict_json
+from ipc0cp._codec.encoding import Encoded, Metadata, Received, type_name
+from ipc0cp.errors import InvalidArgument, UnsupportedType
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,8 +51,6 @@ class _Data(SerializableObject):
         Raises:
             UnsupportedType: if the value has no exact encoding of this type.
         """
-        from ipc0cp import codec
-
         return codec.serialize(self)
 
     def __eq__(self, other: object) -> bool:
@@ -257,3 +257,39 @@ def _is_equal(left: Any, right: Any) -> bool:
 
         return left.dtype == right.dtype and np.array_equal(left, right)
     return bool(left == right)
+
+
+def _encode_bytes_data(data: BytesData, levels: int) -> Encoded:
+    return codec.encode_as_it_is(data, data.metadata, bytes(data), levels)
+
+
+def _encode_text_data(data: TextData, levels: int) -> Encoded:
+    if type(data.text) is not str:
+        raise UnsupportedType(f"TextData holds a str, not {type_name(data.text)}")
+    return plain.encode_text(data.text, levels)
+
+
+def _encode_json_data(data: JsonData, levels: int) -> Encoded:
+    return plain.encode_json(data.value, levels)
+
+
+def _encode_list_data(data: ListData, levels: int) -> Encoded:
+    return containers.encode_list(data.items, levels, codec.encode)
+
+
+def _encode_map_data(data: MapData, levels: int) -> Encoded:
+    return containers.encode_map(data.entries, levels, codec.encode)
+
+
+def _decode_unknown(metadata: Metadata, received: Received, _: int) -> BytesData:
+    return BytesData(bytes(received.payload), strict_json.copy(metadata))
+
+
+codec.add_encoder(BytesData, _encode_bytes_data)
+codec.add_encoder(TextData, _encode_text_data)
+codec.add_encoder(JsonData, _encode_json_data)
+codec.add_encoder(ListData, _encode_list_data)
+codec.add_encoder(MapData, _encode_map_data)
+codec.add_late_encoder(NumpyArray, "numpy")
+codec.add_late_encoder(ImageData, "PIL")
+codec.add_decoder(codec.UNKNOWN, _decode_unknown)

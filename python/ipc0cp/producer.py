@@ -3,39 +3,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from ipc0cp import _core, arguments, codec, errors
+from ipc0cp import _core, arguments, errors
+from ipc0cp._codec.encoding import Encoded, is_numpy_array, view_of
 from ipc0cp.at_exit import close_with_process
-from ipc0cp.encoding import Encoded, Metadata, is_numpy_array, view_of
-from ipc0cp.handle import Handle
+from ipc0cp.handle import RingHandle, WritingHandle
 
 if TYPE_CHECKING:
-    from numpy.typing import DTypeLike, NDArray
-    from typing_extensions import Buffer
+    from numpy.typing import DTypeLike
 
+    from ipc0cp._codec.rows import ItemMetadata
     from ipc0cp.aio import Pushing
     from ipc0cp.loan import Loan
-    from ipc0cp.rows import ItemMetadata
 
 
-class SharedRingBufferProducer(Handle):
+class SharedRingBufferProducer(WritingHandle, RingHandle):
     """The writing end of a ring in shared memory. Thread-safe; picklable (attaches anew).
 
     Args:
         shm_name: 1..200 characters of ``[A-Za-z0-9._-]``; a leading ``/`` is dropped.
-        total_data_bytes: capacity in bytes, 1 KiB .. 2**47; metadata and payload of one message
+        total_data_bytes: capacity in bytes, 1 KiB .. 2**45; metadata and payload of one message
             may be as large as that. Must be the same for all handles of the ring.
         blocking: False: calls never wait, time-outs are ignored.
-        consumer_wait_timeout: seconds a push waits for a first consumer before NoConsumers.
+        consumer_wait_timeout: seconds a push waits for a consumer before NoConsumers; None or inf:
+            for ever.
         redeliver: messages of a consumer that died are delivered again (fixed at creation).
         max_messages: most messages alive at once; None: total_data_bytes / 1024, within 64..8192.
         reserve: reserve the memory of the whole ring now instead of on first use, if this call
-            makes the ring.
+            makes the ring; `trim` leaves it reserved.
         mode: permission bits of a ring made by this call; the umask is not applied.
         stale: "discard" or "resume" what dead producers have left in the ring.
         trusted_owners: user ids whose rings are accepted besides our own.
+        open_timeout: seconds the constructor waits for others; None or inf: for ever. After 5 s a
+            line in the log says what it waits for.
+        keep: the ring stays as long as this producer, though its last consumer closes. Consumers
+            may come and go; a push waits `consumer_wait_timeout` for the next one.
+        pickle: send objects that a ring does not carry otherwise as Python's `pickle` makes them
+            (protocol 5, large buffers straight into the ring); only a consumer made with
+            ``pickle=True`` reads them.
 
     Raises:
         InvalidArgument, SizeMismatch, OptionMismatch, NoSpace, VersionMismatch, NotARing,
@@ -46,7 +53,6 @@ class SharedRingBufferProducer(Handle):
     __slots__ = ("_items", "_push", "_pushing")
 
     _handle: _core.ProducerHandle
-    _encode: Callable[[Any], Encoded] = staticmethod(codec.encode)
 
     def __init__(
         self,
@@ -54,13 +60,16 @@ class SharedRingBufferProducer(Handle):
         total_data_bytes: int = 256 << 20,
         blocking: bool = True,
         *,
-        consumer_wait_timeout: float = 60.0,
+        consumer_wait_timeout: float | None = 60.0,
         redeliver: bool = False,
         max_messages: int | None = None,
         reserve: bool = False,
         mode: int = 0o600,
         stale: Literal["discard", "resume"] = "discard",
         trusted_owners: Iterable[int] = (),
+        open_timeout: float | None = None,
+        keep: bool = False,
+        pickle: bool = False,
     ) -> None:
         self._name = arguments.ring_name(shm_name)
         self._options = {
@@ -73,13 +82,32 @@ class SharedRingBufferProducer(Handle):
             "mode": arguments.mode(mode),
             "stale": arguments.text("stale", stale),
             "trusted_owners": arguments.trusted_owners(trusted_owners),
+            "open_timeout": open_timeout,
+            "keep": arguments.flag("keep", keep),
+            "pickle": arguments.flag("pickle", pickle),
         }
         close_with_process()
         options = {**self._options, "max_messages": self._options["max_messages"] or 0}
+        del options["pickle"]
         self._handle = _core.ProducerHandle(self._name, **options)
         self._push = self._handle.push
         self._pushing: Pushing | None = None
         self._items: ItemMetadata | None = None
+
+    @classmethod
+    async def open_async(cls, shm_name: str, *args: Any, **options: Any) -> Self:
+        """As the constructor, without blocking the event loop.
+
+        Args:
+            shm_name: as for the constructor, like all that follows.
+            options: as for the constructor.
+
+        Raises:
+            What the constructor raises. A cancelled call leaves no handle behind.
+        """
+        from ipc0cp.aio import open_off_the_loop
+
+        return await open_off_the_loop(lambda wait: cls(shm_name, *args, **wait), options)
 
     def push(self, obj: Any, timeout: float | None = None) -> bool:
         """Copies `obj` into the ring.
@@ -98,27 +126,30 @@ class SharedRingBufferProducer(Handle):
             NoConsumers, NoSpace, Closed, ForkedHandle, CorruptBuffer: see the table in the README.
             InvalidArgument: for a negative or NaN timeout; TypeError if it is no number.
         """
-        pushed = self._push(obj, timeout)
+        try:
+            pushed = self._push(obj, timeout)
+        except errors.UnsupportedType:  # A str that is not UTF-8.
+            if not self._options["pickle"]:
+                raise
+            pushed = None
         return self._push_encoded(obj, timeout) if pushed is None else pushed
+
+    def _encode(self, obj: Any) -> Encoded:
+        if not self._options["pickle"]:
+            return super()._encode(obj)
+        from ipc0cp._queue import codec as queue_codec
+
+        return queue_codec.encode_or_pickle(obj)
 
     def _push_encoded(self, obj: Any, timeout: float | None) -> bool:
         encoded = self._encode(obj)
-        metadata = codec.metadata_text(encoded.metadata)
         if encoded.write is not None:
-            return self._push_written(encoded, metadata, timeout)
-        pushed = self._handle.push_raw(metadata, encoded.payload, timeout)
-        if is_numpy_array(obj) and codec.is_plain_type(type(obj)):
-            self._remember(obj, metadata)
-        return pushed
+            return self._push_written(encoded, timeout)
+        self._remember(encoded)
+        return self._handle.push_raw(encoded.metadata, encoded.payload, timeout)
 
-    def _remember(self, obj: Any, metadata: bytes) -> None:
-        """Lets the extension push further arrays of this dtype and shape by itself."""
-        # Structured dtypes can be changed in place, so they cannot be known by identity.
-        if obj.dtype.names is None:
-            is_fortran = not obj.flags.c_contiguous
-            self._handle.remember(metadata, obj.dtype, obj.shape, is_fortran, obj.nbytes)
-
-    def _push_written(self, encoded: Encoded, metadata: bytes, timeout: float | None) -> bool:
+    def _push_written(self, encoded: Encoded, timeout: float | None) -> bool:
+        metadata = encoded.metadata
         try:
             block = self._handle.loan(encoded.payload_bytes, len(metadata), timeout)
         except (errors.Timeout, errors.BufferFull):
@@ -160,9 +191,11 @@ class SharedRingBufferProducer(Handle):
                 f"push_many takes a list, an array or another iterable of objects, not one"
                 f" {type(objects).__name__}; push() sends one object"
             )
-        array: Any = objects if is_numpy_array(objects) else None
+        # A view of our own: another thread may give the array another shape or dtype meanwhile.
+        array: Any = objects
+        array = array.view() if is_numpy_array(array) else None
         if array is not None and len(array) > 0 and array.flags.c_contiguous:
-            from ipc0cp import rows
+            from ipc0cp._codec import rows
 
             self._items = self._items or rows.ItemMetadata()
             if metadata := self._items.of(array):
@@ -173,10 +206,9 @@ class SharedRingBufferProducer(Handle):
     def _encode_for_batch(self, obj: Any) -> tuple[bytes, Any]:
         """Metadata and payload of an object that the extension does not know."""
         encoded = self._encode(obj)
-        metadata = codec.metadata_text(encoded.metadata)
+        metadata = encoded.metadata
         if encoded.write is None:
-            if is_numpy_array(obj) and codec.is_plain_type(type(obj)):
-                self._remember(obj, metadata)
+            self._remember(encoded)
             return metadata, encoded.payload
         payload = bytearray(encoded.payload_bytes)
         with memoryview(payload) as target:
@@ -201,30 +233,8 @@ class SharedRingBufferProducer(Handle):
 
             self._pushing = Pushing(self._handle, self._options["consumer_wait_timeout"])
         return await self._pushing.push(
-            lambda obj: self.push(obj, 0), obj, timeout, self._options["blocking"]
+            lambda obj: self.push(obj, 0), self._encode, obj, timeout, self._options["blocking"]
         )
-
-    def push_raw(
-        self,
-        metadata: Metadata | str | bytes,
-        payload: Buffer | NDArray[Any],
-        timeout: float | None = None,
-    ) -> bool:
-        """Pushes a message of your own encoding: metadata and a C-contiguous buffer.
-
-        Args:
-            metadata: a JSON object with a ``"type"``, as a dict or as its text.
-            payload: any object with a C-contiguous buffer (bytes, memoryview, array).
-            timeout: as for `push`.
-
-        Raises:
-            InvalidArgument: if metadata is no JSON object with a type.
-            BufferError, TypeError: if payload is no C-contiguous buffer.
-            Otherwise as `push`.
-        """
-        text = codec.metadata_text(metadata)
-        codec.check_metadata(text)
-        return self._handle.push_raw(text, payload, timeout)
 
     def loan(
         self,

@@ -6,24 +6,29 @@ from __future__ import annotations
 import operator
 import os
 import secrets
-import weakref
-from multiprocessing import context, reduction, util
+import time
+from collections.abc import Callable, Iterable
+from multiprocessing import context
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 from ipc0cp import _core, errors
-from ipc0cp.queue_share import Recipe, Share
+from ipc0cp._queue.ends import QueueConsumer, Recipe
+from ipc0cp._queue.reader import Reader
+from ipc0cp._queue.share import Share
+from ipc0cp._queue.tasks import OPEN, STOPPED, Tasks
+from ipc0cp.log import logger
 
 _Item = TypeVar("_Item")
 _LEAST_BYTES = 1 << 20
 _MOST_BYTES = 256 << 20
 _MOST_ITEMS = 2**20
 _BYTES_PER_ITEM = 1024
-#: After multiprocessing has waited for the children that it waits for.
-_AFTER_CHILDREN = -100
+#: Seconds after which a get that waits looks whether the queue was shut down.
+_SLICE = 0.25
 
 
-class Queue(Generic[_Item]):
+class Queue(Tasks, Generic[_Item]):
     """A first-in first-out queue between processes, used like ``multiprocessing.Queue``.
 
     >>> queue = ipc0cp.Queue()
@@ -43,7 +48,7 @@ class Queue(Generic[_Item]):
     Args:
         maxsize: most items queued at once, up to 2**20. 0 or less: as many as find room, and no
             more than total_data_bytes / 1024, within 64 .. 65,536.
-        total_data_bytes: bytes of all items queued at once, 1 KiB .. 2**47, and so of the largest
+        total_data_bytes: bytes of all items queued at once, 1 KiB .. 2**45, and so of the largest
             one. Memory is taken as it is used. None: 256 MiB, or half of what /dev/shm has free.
         pickle: carry objects of all other types, pickled.
 
@@ -51,6 +56,9 @@ class Queue(Generic[_Item]):
         InvalidArgument: for a size out of its range.
         NoSpace: if /dev/shm is too small.
     """
+
+    #: Whether `join_thread` was called after `close`; CPython closes its pipe by then.
+    _joined = False
 
     def __init__(
         self, maxsize: int = 0, *, total_data_bytes: int | None = None, pickle: bool = False
@@ -61,26 +69,21 @@ class Queue(Generic[_Item]):
         total = _default_bytes() if total_data_bytes is None else total_data_bytes
         most_items = min(max(total // _BYTES_PER_ITEM, 64), 65_536)
         name = f"queue-{os.getpid()}-{secrets.token_hex(8)}"
-        self._start(Share(Recipe(name, total, self._maxsize or most_items, bool(pickle))))
+        self._share = Share(Recipe(name, total, self._maxsize or most_items, bool(pickle)))
 
-    def _start(self, share: Share) -> None:
-        self._share = share
-        _queues.add(self)
-        self._close_with_process()
+    def __getstate__(self) -> Any:
+        """All attributes, those of subclasses included; only for a process that is being started.
 
-    def _close_with_process(self) -> None:
-        close = self._share.close
-        self._finalizer = util.Finalize(self, close, exitpriority=_AFTER_CHILDREN)
-
-    def __reduce__(self) -> tuple[Any, ...]:
+        Raises:
+            RuntimeError: anywhere else.
+        """
         context.assert_spawning(self)
-        descriptor = reduction.DupFd(self._share.descriptor)
-        return _rebuild, (type(self), self._maxsize, self._share.recipe, descriptor)
+        return super().__getstate__()
 
-    @property
-    def name(self) -> str:
-        """The name of its ring, for ``ipc0cp stat`` and the like."""
-        return self._share.recipe.name
+    def __setstate__(self, state: Any) -> None:
+        attributes, slots = state if type(state) is tuple else (state, {})
+        for name, value in {**attributes, **slots}.items():
+            setattr(self, name, value)
 
     @property
     def maxsize(self) -> int:
@@ -104,10 +107,19 @@ class Queue(Generic[_Item]):
             queue.Full: as BufferFull, if there was no room in time.
             UnsupportedType, MessageTooLarge: at once; the text names the way out.
             ValueError: as Closed, if this process has closed the queue.
+            ShutDown: after `shutdown`.
             NoSpace, CorruptBuffer, TooManyParticipants: see the table in the README.
         """
-        if not self._share.writing().push(obj, _seconds(block, timeout)):
-            raise errors.BufferFull(self._describe_full())
+        tasks = self._share.tasks
+        if tasks.state != OPEN:
+            self._refuse_shut_down()
+        try:
+            if not self._share.writing().push(obj, _seconds(block, timeout)):
+                raise errors.BufferFull(self._describe_full())
+            if tasks.state == STOPPED:
+                self._withdraw()
+        except errors.Closed:
+            self._refuse_unless_ended()
 
     def put_nowait(self, obj: _Item) -> None:
         """``put(obj, block=False)``: at once or not at all.
@@ -132,17 +144,44 @@ class Queue(Generic[_Item]):
         Raises:
             queue.Empty: as Timeout or BufferEmpty, if there was nothing in time.
             ValueError: as Closed, if this process has closed the queue.
+            ShutDown: after `shutdown`, once nothing is left.
             CorruptPayload: this item was damaged and dropped; later ones still arrive.
             CorruptBuffer, TooManyParticipants: see the table in the README.
             Exception: whatever unpickling or a registered deserializer raises; the item is gone.
         """
+        item: _Item = self._take(QueueConsumer.take, block, timeout, copy)
+        return item
+
+    def _take(
+        self, take: Callable[..., Any], block: bool, timeout: float | None, *arguments: Any
+    ) -> Any:
+        """Calls `take(consumer, seconds, *arguments)` until it has an answer."""
+        tasks = self._share.tasks
+        left = _seconds(block, timeout)
+        end = None if left is None else time.monotonic() + left
         try:
-            item: _Item = self._share.reading().take(_seconds(block, timeout), copy)
+            # What was put before a shutdown that is seen here is found by the attempt after it.
+            while (state := tasks.state) != STOPPED:
+                ends = self._share.ends()
+                try:
+                    return take(ends.consumer, _one_slice(left) if state == OPEN else 0, *arguments)
+                except errors.Timeout:
+                    if state != OPEN:
+                        break
+                    left = None if end is None else max(0.0, end - time.monotonic())
+                    if left == 0:
+                        raise
+                finally:
+                    if ends.watchers:
+                        ends.attempted()
         except errors.Timeout:
             if block:
                 raise
             raise errors.BufferEmpty(f"queue {self.name!r} is empty") from None
-        return item
+        except errors.Closed:
+            self._share.has_ended()
+            raise
+        raise self._shut_down_error()
 
     def get_nowait(self, *, copy: bool = True) -> _Item:
         """``get(block=False)``: at once or not at all.
@@ -155,18 +194,111 @@ class Queue(Generic[_Item]):
         """
         return self.get(False, copy=copy)
 
+    def put_many(
+        self, items: Iterable[_Item], block: bool = True, timeout: float | None = None
+    ) -> int:
+        """Copies many items into the queue, a group of small ones with one lock and one wake.
+
+        Args:
+            items: anything that can be iterated over, see `SharedRingBufferProducer.push_many`.
+            block: False: do not wait for room, and ignore `timeout`.
+            timeout: seconds to wait for room, over all items; None: for ever.
+
+        Returns:
+            How many were put, counted from the first; fewer than there are without room in time.
+
+        Raises:
+            UnsupportedType, MessageTooLarge: for one of them; those before it stay, and the
+                exception's attribute ``pushed`` says how many they are.
+            ShutDown: after `shutdown`.
+            Otherwise as `put`.
+        """
+        tasks = self._share.tasks
+        if tasks.state != OPEN:
+            self._refuse_shut_down()
+        count = 0
+        try:
+            try:
+                count = self._share.writing().push_many(items, _seconds(block, timeout))
+            finally:
+                if tasks.state == STOPPED:  # Also what was put before an error.
+                    self._drop_queued()
+            if tasks.state == STOPPED:
+                self._withdraw()
+        except errors.Closed:
+            self._refuse_unless_ended()
+        return count
+
+    def _refuse_unless_ended(self) -> None:
+        """In the handler of Closed. As with multiprocessing, a process that ends sends no more."""
+        if not self._share.has_ended():
+            raise
+        logger.debug("queue %r: what was put after its end is dropped", self.name)
+
+    def get_many(
+        self, most: int, block: bool = True, timeout: float | None = None, *, copy: bool = True
+    ) -> list[_Item]:
+        """Waits for one item as `get` does, then takes what else is there.
+
+        Args:
+            most: the most items to take, 1 or more.
+            block: as for `get`.
+            timeout: as for `get`, for the first item.
+            copy: as for `get`.
+
+        Returns:
+            1 to `most` items in order.
+
+        Raises:
+            InvalidArgument: if `most` is below 1.
+            Otherwise as `get`.
+        """
+        items: list[_Item] = self._take(QueueConsumer.take_many, block, timeout, copy, most)
+        return items
+
+    def fileno(self) -> int:
+        """A descriptor that is readable while there is something to get.
+
+        For select, selectors and ``multiprocessing.connection.wait``. Where several processes get,
+        it can be readable although another one was faster. It belongs to this process and its
+        queue; a thread of the library, which runs no Python code, waits for it from the first call
+        on.
+
+        Raises:
+            ValueError: as Closed, if this process has closed the queue.
+        """
+        return self._share.ends().watch()
+
+    @property
+    def _reader(self) -> Reader:
+        """Where libraries look for the pipe of a ``multiprocessing.Queue``."""
+        return Reader(self)
+
     def qsize(self) -> int:
-        """How many items are queued, exactly; others may change it at once."""
-        return self._share.writing().stats().messages
+        """How many items are queued, exactly; others may change it at once.
+
+        Once closed, this and the next two say what was so then.
+        """
+        stats = self._share.stats()
+        return 0 if stats is None else stats.messages
 
     def empty(self) -> bool:
-        """Whether nothing is queued."""
-        return self.qsize() == 0
+        """Whether nothing is queued.
+
+        Raises:
+            OSError: once a queue that has been used is closed and `join_thread` was called.
+        """
+        stats = self._share.stats()
+        if self._joined and stats is not None and stats.pushed > 0:
+            self._share.refuse_as_a_pipe()
+        return stats is None or stats.messages == 0
 
     def full(self) -> bool:
         """Whether `maxsize` items are queued, or not even the smallest item would find room."""
-        stats = self._share.writing().stats()
-        return stats.messages >= stats.max_messages or stats.used_bytes >= stats.total_data_bytes
+        stats = self._share.stats()
+        return stats is not None and (
+            stats.messages >= stats.max_messages or stats.used_bytes >= stats.total_data_bytes
+        )
 
     def close(self) -> None:
         """Leaves the queue in this process; others go on. Idempotent.
@@ -174,10 +306,10 @@ class Queue(Generic[_Item]):
         What is queued stays for the others; calls of other threads here end with ValueError.
         """
         self._share.close()
-        self._finalizer.cancel()
 
     def join_thread(self) -> None:
-        """Does nothing: `put` has written everything when it returns, so no thread has to end."""
+        """Waits for nothing: `put` has written everything when it returns; there is no thread."""
+        self._joined = self.closed
 
     def cancel_join_thread(self) -> None:
         """Does nothing: the process can end at once, and loses nothing, see `join_thread`."""
@@ -211,52 +343,54 @@ class Queue(Generic[_Item]):
         return f"<ipc0cp.Queue {self.name!r}: {state}{limit}>"
 
 
-def _rebuild(kind: type[Queue[Any]], maxsize: int, recipe: Recipe, descriptor: Any) -> Queue[Any]:
-    """Makes the queue in the process that it was sent to."""
-    queue = kind.__new__(kind)
-    queue._maxsize = maxsize
-    queue._start(Share(recipe, _core.RingKeeper.adopt(recipe.name, descriptor.detach())))
-    return queue
+class JoinableQueue(Queue[_Item]):
+    """Stands in for ``multiprocessing.JoinableQueue``; each `Queue` can be joined. Thread-safe.
+
+    Args:
+        maxsize: as for `Queue`.
+        total_data_bytes: as for `Queue`.
+        pickle: as for `Queue`.
+
+    Raises:
+        InvalidArgument, NoSpace: as `Queue`.
+    """
+
+
+class SimpleQueue(Queue[_Item]):
+    """Stands in for ``multiprocessing.SimpleQueue``, which has no `maxsize`. Thread-safe.
+
+    Args:
+        total_data_bytes: as for `Queue`.
+        pickle: as for `Queue`.
+
+    Raises:
+        InvalidArgument, NoSpace: as `Queue`.
+    """
+
+    def __init__(self, *, total_data_bytes: int | None = None, pickle: bool = False) -> None:
+        super().__init__(total_data_bytes=total_data_bytes, pickle=pickle)
+
+
+def _one_slice(seconds: float | None) -> float:
+    """A get looks again from time to time whether the queue was shut down."""
+    return _SLICE if seconds is None else min(seconds, _SLICE)
 
 
 def _seconds(block: bool, timeout: float | None) -> float | None:
     """What a ring is told; multiprocessing takes a time that is over for one that is zero."""
     if not block:
         return 0.0
-    return 0.0 if timeout is not None and timeout < 0 else timeout
+    try:
+        return _core.timeout_seconds(timeout)
+    except errors.InvalidArgument:
+        if timeout != timeout:  # NaN
+            raise
+        return 0.0
 
 
 def _default_bytes() -> int:
     """256 MiB, or half of what is free, so that containers with a small /dev/shm get along."""
-    status = os.statvfs("/dev/shm")
+    status = os.statvfs(_core.ring_directory())
     if status.f_blocks == 0:
         return _MOST_BYTES
     return max(_LEAST_BYTES, min(_MOST_BYTES, status.f_bavail * status.f_frsize // 2))
-
-
-# ---- children ------------------------------------------------------------------------------------
-
-_queues: weakref.WeakSet[Queue[Any]] = weakref.WeakSet()
-
-
-class _Anchor:
-    """Lives as long as the module, so that multiprocessing keeps the hook."""
-
-
-_ANCHOR = _Anchor()
-
-
-def _become_childs() -> None:
-    for queue in list(_queues):
-        queue._share.become_childs()
-    _close_with_process()
-
-
-def _close_with_process() -> None:
-    for queue in list(_queues):
-        queue._close_with_process()
-
-
-os.register_at_fork(after_in_child=_become_childs)
-# Children of multiprocessing forget the finalizers that were registered before they began.
-util.register_after_fork(_ANCHOR, lambda _: _close_with_process())

@@ -12,32 +12,24 @@ The format is docs/stdio_format.md; it lives in the extension, here is only what
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-from ipc0cp import _core, codec
+from ipc0cp import _core
+from ipc0cp._codec.encoding import Encoded
 from ipc0cp.at_exit import close_with_process, is_failing
-from ipc0cp.encoding import Encoded, Metadata, Received, is_numpy_array, view_of
 from ipc0cp.file_objects import ReadAhead, readable_end, writable_end
+from ipc0cp.handle import Handle, ReadingHandle, WritingHandle
 from ipc0cp.message import Message
 
 
-class _Stream:
-    """What producer and consumer have in common."""
+class _Stream(Handle):
+    """A handle on a stream."""
 
-    __slots__ = ("__weakref__", "_file", "_handle")
+    __slots__ = ("_file",)
 
     _handle: _core.StdioProducerHandle | _core.StdioConsumerHandle
     _file: object  #: The user's file object, kept open by us.
-
-    @property
-    def closed(self) -> bool:
-        """Whether `close` has been called."""
-        return self._handle.closed
-
-    def __enter__(self) -> Self:
-        return self
 
     def __repr__(self) -> str:
         name = type(self).__name__
@@ -50,14 +42,8 @@ class _Stream:
             f" {handle.stream_bytes:,} bytes{state}>"
         )
 
-    def _remember(self, metadata: bytes, array: Any, is_fortran: bool) -> None:
-        """Lets the extension handle further arrays of this dtype and shape by itself."""
-        # Structured dtypes can be changed in place, so they cannot be known by identity.
-        if array.dtype.names is None:
-            self._handle.remember(metadata, array.dtype, array.shape, is_fortran, array.nbytes)
 
-
-class StdioProducer(_Stream):
+class StdioProducer(WritingHandle, _Stream):
     """The writing end of a stream. Thread-safe.
 
     Without an argument it takes standard output for itself: until `close`, `print` and everything
@@ -112,32 +98,9 @@ class StdioProducer(_Stream):
         return self._push_encoded(obj, timeout) if pushed is None else pushed
 
     def _push_encoded(self, obj: Any, timeout: float | None) -> bool:
-        encoded = codec.encode(obj)
-        metadata = codec.metadata_text(encoded.metadata)
-        pushed = self._handle.push_raw(metadata, _payload_of(encoded), timeout)
-        is_in_one_piece = encoded.write is None
-        if is_in_one_piece and is_numpy_array(obj) and codec.is_plain_type(type(obj)):
-            self._remember(metadata, obj, not obj.flags.c_contiguous)
-        return pushed
-
-    def push_raw(
-        self, metadata: Metadata | str | bytes, payload: Any, timeout: float | None = None
-    ) -> bool:
-        """Writes a message of your own encoding: metadata and a C-contiguous buffer.
-
-        Args:
-            metadata: a JSON object with a ``"type"``, as a dict or as its text.
-            payload: any object with a C-contiguous buffer (bytes, memoryview, array).
-            timeout: as for `push`.
-
-        Raises:
-            InvalidArgument: if metadata is no JSON object with a type.
-            BufferError, TypeError: if payload is no C-contiguous buffer.
-            Otherwise as `push`.
-        """
-        text = codec.metadata_text(metadata)
-        codec.check_metadata(text)
-        return self._handle.push_raw(text, payload, timeout)
+        encoded = self._encode(obj)
+        self._remember(encoded)
+        return self._handle.push_raw(encoded.metadata, _payload_of(encoded), timeout)
 
     def close(self) -> None:
         """Ends the stream and gives standard output back. Idempotent and thread-safe.
@@ -166,7 +129,7 @@ class StdioProducer(_Stream):
             self.close()
 
 
-class StdioConsumer(_Stream):
+class StdioConsumer(ReadingHandle, _Stream):
     """The reading end of a stream. Thread-safe. Iterating ends at the end of stream.
 
     Without an argument it takes standard input for itself: until `close` the rest of this process
@@ -213,15 +176,7 @@ class StdioConsumer(_Stream):
             popped = self._handle.pop(timeout)
         finally:
             self._read_ahead.take(self._handle.stream_bytes)
-        return self._decode(popped) if type(popped) is _core.Block else popped
-
-    def _decode(self, block: _core.Block) -> Any:
-        text = block.metadata
-        metadata = codec.parse_metadata(text)
-        obj = codec.decode(metadata, Received(view_of(block)))
-        if codec.is_plain_array(metadata):
-            self._remember(text, obj, metadata.get("order") == "F")
-        return obj
+        return self._decode_message(popped, False) if type(popped) is _core.Block else popped
 
     def pop_raw(self, timeout: float | None = None) -> Message | None:
         """The next message without decoding, or None at end of stream.
@@ -244,23 +199,6 @@ class StdioConsumer(_Stream):
         A pop of another thread ends with Closed.
         """
         self._handle.close()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def __iter__(self) -> Iterator[Any]:
-        return self
-
-    def __next__(self) -> Any:
-        obj = self.pop()
-        if obj is None:
-            raise StopIteration
-        return obj
 
 
 def _payload_of(encoded: Encoded) -> Any:

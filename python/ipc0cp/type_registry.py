@@ -14,8 +14,9 @@ import threading
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from ipc0cp import _core, strict_json
-from ipc0cp.encoding import Metadata, Received
+from ipc0cp import _core
+from ipc0cp._codec import strict_json
+from ipc0cp._codec.encoding import Metadata, Received
 from ipc0cp.errors import InvalidArgument
 
 #: The types of docs/object_format.md; registering one of them replaces it.
@@ -28,7 +29,7 @@ Deserialize = Callable[[dict[str, str], Any], Any]
 Serialize = Callable[[Any], tuple[Metadata | str | bytes, Any]]
 
 # What push and pop of the extension handle themselves, unless it is replaced.
-_HOT_TAGS = frozenset({"bytes", "text", "ndarray"})
+_HOT_TAGS = frozenset({"bytes", "text", "json", "ndarray"})
 _HOT_TYPES = frozenset({"builtins.bytes", "builtins.str", "numpy.ndarray"})
 
 
@@ -50,7 +51,8 @@ class Registration:
 class TypeRegistry:
     """All registered types of this process: ``TypeRegistry.instance()``. Thread-safe.
 
-    The built-in types are there from the start. A registration replaces an earlier one of the same
+    The built-in types need no registration: they are decoded where nobody has registered their
+    name. A registration replaces an earlier one of the same
     name and version; of two that name the same `python_type` the later one counts.
     """
 
@@ -103,7 +105,10 @@ class TypeRegistry:
         return found is not None
 
     def find(self, name: str, version: str = "1.0") -> Registration | None:
-        """What users have registered for the type `name`: exactly this `version`, else any."""
+        """What users have registered for the type `name`: exactly this `version`, else any.
+
+        None for everything else, built-in types such as "bytes" included.
+        """
         registrations = self._registrations
         if not registrations:
             return None
@@ -159,7 +164,7 @@ def _check_arguments(
 def as_strings(metadata: Metadata) -> dict[str, str]:
     """Metadata for deserializers: strings as they are, other values as canonical JSON."""
     return {
-        key: value if type(value) is str else strict_json.write(value).decode()
+        key: value if type(value) is str else strict_json.dumps(value).decode()
         for key, value in metadata.items()
     }
 

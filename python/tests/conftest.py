@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fixtures: every ring has a name of its own, and what a test leaves in /dev/shm fails it."""
+"""Fixtures: every ring has a name of its own, and what a test leaves behind fails it.
+
+The rings of a run are in a directory of its own, so that others on the machine do not matter.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ import signal
 import subprocess
 
 import pytest
+import run_directory  # Before whatever asks where rings are.
 from helpers import MIB, PATIENCE, ROOT, SHM, file_of, new_name
 from hypothesis import settings
 
@@ -86,6 +90,7 @@ def _no_leftovers_of_this_run():
     # Names carry our process number, so that runs side by side do not blame one another.
     left = [*SHM.glob(f"ipc0cp.test-{os.getpid()}-*"), *SHM.glob(f"ipc0cp.queue-{os.getpid()}-*")]
     assert not left, f"the run has left {left}"
+    run_directory.remove()
 
 
 def pytest_sessionstart() -> None:

@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import time
+from multiprocessing import connection
 
 import ipc0cp
 
@@ -89,6 +90,42 @@ def take_and_stop(queue, taken) -> None:
     del view
 
 
+def take_copy_and_stop(queue, taken) -> None:
+    """Holds an item that is its own and waits to be killed."""
+    queue.get(timeout=PATIENCE)
+    taken.set()
+    signal.pause()
+
+
+def finish_and_stop(queue, finished) -> None:
+    """Has finished an item, but still holds the view of it, as a loop does, and waits."""
+    view = queue.get(timeout=PATIENCE, copy=False)
+    queue.task_done()
+    finished.set()
+    signal.pause()
+    del view
+
+
+def finish_without_end(queue) -> None:
+    while True:
+        queue.get()
+        queue.task_done()
+
+
+def wait_and_get(queue, results) -> None:
+    assert connection.wait([queue], PATIENCE) == [queue]
+    results.put(queue.get_nowait())
+
+
+def get_until_shut_down(queue, results) -> None:
+    results.put("begins")
+    try:
+        while True:
+            results.put(queue.get())
+    except ipc0cp.ShutDown as error:
+        results.put(type(error).__name__)
+
+
 def use_then_report(queue, results, event) -> None:
     """Answers what it finds once its parent has left."""
     event.wait(PATIENCE)
@@ -126,6 +163,19 @@ def take_queue(queue) -> None:
 def put_from_pool(number: int) -> int:
     _of_the_pool.put((os.getpid(), number))
     return number
+
+
+def as_in_a_child(queue):
+    """`queue` as a child has it that was handed it and has not used it yet."""
+    share = queue._share
+    keeper, tasks = os.dup(share.descriptor), os.dup(share.tasks.descriptor)
+    share.close()
+    queue._share = type(share)(
+        share.recipe,
+        ipc0cp._core.RingKeeper.adopt(queue.name, keeper),
+        ipc0cp._core.TaskCount.adopt(tasks),
+    )
+    return queue
 
 
 def stats_of(queue) -> ipc0cp.RingStats:

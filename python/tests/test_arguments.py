@@ -35,10 +35,10 @@ WRONG_TYPES = {
 }
 OUT_OF_RANGE = {
     "total_data_bytes": [
-        (0, "1024 .. 140737488355328, not 0"),
+        (0, "1024 .. 35184372088832, not 0"),
         (-1, "not -1"),
         (1023, "not 1023"),
-        (2**47 + 1, "1024 .. 140737488355328, not 140737488355329"),
+        (2**45 + 1, "1024 .. 35184372088832, not 35184372088833"),
         (HUGE, "not an int of 16610 bits"),
     ],
     "stale": [("", "'resume' or 'discard', not ''"), ("Resume", "not 'Resume'")],
@@ -71,11 +71,11 @@ CONSUMER_TYPES = {
     **WRONG_TYPES,
     "auto_attach": WRONG_TYPES["blocking"],
     "auto_unlink": WRONG_TYPES["blocking"],
-    "expected_producers": [(1.5, "an int, not 1.5"), ("1", "not '1'"), (None, "not None")],
+    "expected_producers": [(1.5, "an int, not 1.5"), ("1", "not '1'")],
 }
 CONSUMER_RANGE = {
     **OUT_OF_RANGE,
-    "expected_producers": [(-1, "0 .. 4294967295, not -1"), (2**32, "not 4294967296")],
+    "expected_producers": [(-1, "0 .. 4294967294, not -1"), (2**32, "not 4294967296")],
 }
 BAD_NAMES = [
     ("", "has 1..200 characters", "not 0: ''"),

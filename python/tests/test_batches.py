@@ -142,3 +142,24 @@ def test_a_batch_of_a_killed_consumer_comes_again(ring_name):
             while len(received) < 8:
                 received += consumer.pop_many(100, PATIENCE)
             assert received == list(range(8))
+
+
+def test_pop_array_takes_messages_with_metadata_of_any_length(ring_name):
+    """Longer than 64 KiB: those of lists of 1,200 arrays, and of records of 1,500 fields."""
+    with (
+        Consumer(ring_name, 8 << 20) as consumer,
+        Producer(ring_name, 8 << 20) as producer,
+    ):
+        fields = [(f"a_field_with_a_name_{number:05d}", "<f4") for number in range(1500)]
+        records = np.zeros((3, 2), np.dtype(fields))
+        records["a_field_with_a_name_00007"] = np.arange(6).reshape(3, 2)
+        producer.push_many(records)
+        back = consumer.pop_array(8, timeout=PATIENCE)
+        assert back.dtype == records.dtype
+        assert np.array_equal(back, records)
+        several = [np.zeros(4, np.float32)] * 1200
+        producer.push(several)
+        with pytest.raises(TypeError, match="pop"):
+            consumer.pop_array(8, timeout=PATIENCE)
+        assert len(consumer.pop(timeout=PATIENCE)) == 1200
+        assert consumer.stats().dropped == 0

@@ -8,12 +8,14 @@ import io
 import itertools
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from queue_workers import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 BENCHMARKS = ROOT / "benchmarks"
@@ -50,7 +52,7 @@ def consume(messages, min_bytes, max_bytes, check="all"):
     endpoint = load("endpoint")
     words = (f"consume --transport ring --address a --index 0 --producers 1 --consumers 1"
              f" --min-size {min_bytes} --max-size {max_bytes} --core -1 --seconds 1 --mode copy"
-             f" --touch yes --check {check} --slow-us 0").split()
+             f" --touch yes --check {check} --slow-us 0 --gap-us 0").split()
     control = endpoint.Control(io.StringIO("go\n"), io.StringIO())
     return endpoint.consume(Given(messages), endpoint.parse_arguments(words), control)
 
@@ -147,9 +149,177 @@ def test_quick_settings_leave_no_transport_out():
         *((pair, name) for pair in ("python-cpp", "cpp-python") for name in scenarios.CROSS)}
 
 
-def run_harness(*words):
+def run_harness(*words, **environment):
     command = [sys.executable, str(BENCHMARKS / "run_benchmark.py"), *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=280)
+    return subprocess.run(command, capture_output=True, text=True, timeout=280,
+                          env=os.environ | environment)
+
+
+def names_listed(*words):
+    result = run_harness("--list", *words)
+    assert result.returncode == 0, result.stderr
+    return result.stdout.split()
+
+
+@pytest.mark.parametrize("words", [["--languages", "python"], ["--no-cpp"]])
+def test_without_cpp_nothing_of_it_is_listed(words):
+    names = names_listed(*words)
+    assert "python.ring.large.1x1" in names
+    assert "program.python_cycle" in names
+    assert not [name for name in names if "cpp" in name]
+    # Programs do not say their language in their name.
+    assert not {"program.core_cycle", "program.large_ring", "program.idle"} & set(names)
+
+
+def test_mpmc_is_what_several_share():
+    names = names_listed("--mpmc", "--mpmc-scenarios", "1x1,2x2,3x1")
+    assert {name.rsplit(".", 1)[-1] for name in names} == {"2x2", "3x1"}
+    assert "cpp.ring.large.3x1" in names
+    assert names_listed("--scenarios", "1x1,2x2") == names_listed("--mpmc-scenarios", "1x1,2x2")
+
+
+def test_scenes_have_settings_of_their_own():
+    scenes, scenarios = load("scenes"), load("scenarios")
+    names = names_listed("--settings", "*.ring.64B.ping*", "--languages", "python")
+    assert names == ["python.ring.64B.ping",
+                     *(f"python.ring.64B.ping.{scene}" for scene in scenes.SCENES)]
+    quick = scenarios.all_settings([(1, 1)], quick=True)
+    assert {getattr(setting, "scene", "quiet") for setting in quick} == {"quiet"}
+
+
+def test_groups_are_looked_for_from_the_inside_out():
+    scenes, root = load("scenes"), Path("/groups")
+    text = "5:memory:/far/away\n4:cpu,cpuacct:/a/b\n0::/one\n"
+    assert list(scenes.groups_of_this_process(text, root)) == [
+        root / "cpu/a/b", root / "cpu/a", root / "cpu", root / "one", root]
+
+
+@pytest.mark.parametrize("files, written", [
+    (["cpu.cfs_period_us", "cpu.cfs_quota_us"], ["100000", "50000"]),
+    (["cpu.max"], ["50000 100000"]),
+])
+def test_a_quota_in_both_versions_of_groups(tmp_path, files, written):
+    for name in files:
+        (tmp_path / name).touch()
+    assert load("scenes").limit(tmp_path, 0.5)
+    assert [(tmp_path / name).read_text() for name in files] == written
+
+
+def test_without_groups_a_quota_is_refused_and_leaves_nothing(tmp_path):
+    scenes = load("scenes")
+    with pytest.raises(OSError, match="no control group"):
+        scenes.make_group(iter([tmp_path]), 0.5)
+    with pytest.raises(FileNotFoundError):
+        scenes.make_group(iter([tmp_path / "none"]), 0.5)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_scene_that_is_not_allowed_is_named_and_left_out(monkeypatch):
+    run_benchmark, scenes = load("run_benchmark"), load("scenes")
+
+    def refuse(*_):
+        raise PermissionError("not here")
+
+    monkeypatch.setattr(scenes, "make_group", refuse)
+    options = run_benchmark.parse_arguments(["--no-cpp", "--settings", "python.ring.64B.ping*"])
+    settings = run_benchmark.choose(run_benchmark.all_settings([(1, 1)], False), options.settings)
+    assert run_benchmark.find_missing(settings, options) == {
+        f"python.ring.64B.ping.{scene}": f"{scene}: not here"
+        for scene in ("quota_half", "quota_one")}
+
+
+def neighbours_of(harness: int) -> list[str]:
+    """The busy processes that it has started."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = file.read_bytes().decode().split("\0")
+        except OSError:  # It has ended meanwhile.
+            continue
+        if "work" in words and str(harness) in words:
+            found.append(" ".join(words))
+    return found
+
+
+def groups_of(harness: int) -> dict[str, int]:
+    """The control groups that it has made, and how many processes are in each."""
+    scenes = load("scenes")
+    own = scenes.groups_of_this_process(Path("/proc/self/cgroup").read_text(),
+                                        Path("/sys/fs/cgroup"))
+    found = {}
+    for parent in own:
+        group = parent / f"{scenes.GROUP_PREFIX}{harness}"
+        try:
+            found[str(group)] = len((group / "cgroup.procs").read_text().split())
+        except OSError:  # There is none, or none any more.
+            continue
+    return found
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("scene, ending", [("job", signal.SIGINT), ("quota_half", signal.SIGTERM)])
+def test_nothing_is_left_of_a_scene_that_was_ended(tmp_path, scene, ending):
+    if why := load("scenes").why_not(scene):
+        pytest.skip(why)
+    harness = subprocess.Popen(
+        [sys.executable, BENCHMARKS / "run_benchmark.py", "--no-cpp", "--duration", "50",
+         "--settings", f"python.pipe.64B.ping.{scene}", "--json", tmp_path / "none.json"],
+        stderr=subprocess.DEVNULL)
+
+    def is_set_up() -> bool:
+        # One process enters a group to see whether that is allowed; the endpoints are two.
+        return bool(neighbours_of(harness.pid)) or 2 in groups_of(harness.pid).values()
+
+    wait_until(lambda: is_set_up() or harness.poll() is not None, "the scene")
+    assert harness.poll() is None
+    harness.send_signal(ending)
+    assert harness.wait() != 0
+    assert not neighbours_of(harness.pid)
+    assert not groups_of(harness.pid)
+
+
+@pytest.mark.timeout(60)
+def test_a_report_sets_shared_cores_against_the_pipe(tmp_path):
+    file = tmp_path / "results.json"
+    result = run_harness("--no-cpp", "--settings", "python.[rp]i*.64B.ping.one_core", "--runs", "1",
+                         "--duration", "0.05", "--json", str(file))
+    assert result.returncode == 0, result.stderr
+    (one,) = json.loads(file.read_text())["rounds"]
+    own, pipe = (one[f"python.{name}.64B.ping.one_core"] for name in ("ring", "pipe"))
+    ratios = " / ".join(load("report").number(own[key] / pipe[key]) + "x"
+                        for key in ("p50_us", "p99_us", "cpu_per_trip_us"))
+    assert "### Shared cores" in result.stdout
+    assert f"| Python ipc0cp | {ratios} |" in result.stdout
+
+
+def test_cpu_time_of_a_round_trip_is_that_of_both_sides():
+    processes, scenarios = load("processes"), load("scenarios")
+    scenario = scenarios.Scenario("python", "python", "ring", "64B", is_ping_pong=True)
+    found = processes.of_ping_pong(scenario, {"round_trips": 1100, "cpu_seconds": 0.0022},
+                                   {"round_trips": 1000, "cpu_seconds": 0.003})
+    assert found["cpu_per_trip_us"] == pytest.approx(5)
+    assert processes.throttling((10, 1), (20, 4)) == {"throttled_periods_percent": 30}
+    assert processes.throttling((0, 0), (0, 0)) == {}
+
+
+def test_results_hold_summary_and_speed_ups(tmp_path):
+    """Of a run on a machine without tqdm, which only draws the progress."""
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['tqdm'] = None\n")
+    file = tmp_path / "results.json"
+    result = run_harness("--no-cpp", "--settings", "python.[rs]*.large.1x1", "--runs", "2",
+                         "--duration", "0.05", "--json", str(file), PYTHONPATH=str(tmp_path))
+    assert result.returncode == 0, result.stderr
+    results = json.loads(file.read_text())
+    rates = [one["python.ring.large.1x1"]["consumer_mb_per_s"] for one in results["rounds"]]
+    summary = results["summary"]["python.ring.large.1x1"]["consumer_mb_per_s"]
+    assert min(rates) <= summary["median"] <= max(rates)
+    assert (summary["mean"], summary["runs"]) == (pytest.approx(sum(rates) / 2), 2)
+    # The ratios of the first table, and their geometric means.
+    python = results["speed_ups"]["python"]
+    assert python.keys() == {"stdio_raw", "stdio_api"}
+    assert f"| {python['stdio_api']:.1f}x |" in result.stdout
+    assert results["speed_ups"]["all"] == pytest.approx(python)
+    assert f"SHM vs STDIO (raw framing) {python['stdio_raw']:.1f}x" in result.stdout
 
 
 @pytest.mark.timeout(300)
@@ -189,6 +359,7 @@ def test_without_a_build_it_says_how_to_get_one(tmp_path, monkeypatch):
     (["--min-size", "5 bananas"], "5 bananas"),
     (["--scenarios", "two"], "two"),
     (["--languages", "rust"], "rust"),
+    (["--languages", "cpp", "--no-cpp"], "--no-cpp"),
     (["--settings", "nothing.*", "--languages", "python"], "nothing to measure"),
 ])
 def test_bad_words_are_named(words, complaint):

@@ -186,3 +186,53 @@ def test_a_payload_that_ends_in_the_middle_of_a_list():
     for end in range(len(payload)):
         with pytest.raises(ipc0cp.CorruptPayload):
             decode(metadata, payload[:end])
+
+
+JSON = b'{"type":"json","version":"1.0"}'
+MARKED_JSON = b'{"type":"python","version":"1.0","value":%b}' % JSON
+
+
+@pytest.mark.parametrize("text", [b"null", b"", b"[1", b'"\xff"', b'{"a":1,"a":2}', b"NaN", b"1 2"])
+def test_damaged_json_counts_as_dropped(ring, text):
+    """The extension decodes it by itself."""
+    producer, consumer = ring
+    for pop in (consumer.pop, lambda timeout: consumer.pop_many(1, timeout)):
+        dropped = consumer.stats().dropped
+        producer.push_raw(JSON, text)
+        with pytest.raises(ipc0cp.CorruptPayload):
+            pop(10)
+        assert consumer.stats().dropped == dropped + 1
+    producer.push(1)
+    assert consumer.pop(10) == 1
+
+
+@pytest.mark.parametrize("text", [b"null", b"[1", b'{"":1}', b'{"":{"":1,"b":2}}'])
+@pytest.mark.parametrize("many", [False, True])
+def test_damaged_tuples_count_as_dropped(text, many):
+    queue = ipc0cp.Queue(total_data_bytes=1 << 20)
+    ends = queue._share.ends()
+    queue.put((1, "a"))
+    ends.producer.push_raw(MARKED_JSON, text)
+    queue.put((2, "b"))
+    assert queue.get(timeout=10) == (1, "a")
+    with pytest.raises(ipc0cp.CorruptPayload):
+        queue.get_many(1, timeout=10) if many else queue.get(timeout=10)
+    assert ends.consumer.stats().dropped == 1
+    assert queue.get(timeout=10) == (2, "b")
+    queue.close()
+
+
+def test_a_registered_json_is_asked_in_rings_and_queues(ring):
+    producer, consumer = ring
+    queue = ipc0cp.Queue(total_data_bytes=1 << 20)
+    ipc0cp.register_type("json", lambda _, payload: bytes(payload))
+    try:
+        producer.push({"a": 1})
+        assert consumer.pop(10) == b'{"a":1}'
+        queue.put((1, "a"))
+        assert queue.get(timeout=10) == b'{"":[1,"a"]}'
+    finally:
+        ipc0cp.unregister_type("json")
+        queue.close()
+    producer.push({"a": 1})
+    assert consumer.pop(10) == {"a": 1}

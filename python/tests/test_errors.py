@@ -1,12 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The exception classes: codes, builtin bases, pickling."""
+"""The exception classes and statistics: codes, builtin bases, pickling, their one table."""
 
 from __future__ import annotations
 
+import dataclasses
 import errno
+import inspect
 import queue
+import re
+
+from helpers import ROOT
 
 import ipc0cp
+from ipc0cp import _core
+
+ERRORS = (ROOT / "docs/errors.md").read_text(encoding="utf-8")
+STATISTICS = (ROOT / "docs/statistics.md").read_text(encoding="utf-8")
+OWN = (ipc0cp.Error, Exception)
+
+
+def spelled(kind: type) -> str:
+    """As a page writes it: `queue.Empty` lives in another module."""
+    return f"queue.{kind.__name__}" if issubclass(kind, queue.Empty | queue.Full) else kind.__name__
 
 
 def test_errors_have_codes_and_builtin_bases():
@@ -25,15 +40,40 @@ def test_errors_have_codes_and_builtin_bases():
     for error, expected in bases.items():
         assert issubclass(error, (ipc0cp.Error, *expected))
         assert all(issubclass(error, base) for base in expected)
-    codes = [error.code for error in ipc0cp.errors._CLASSES]
-    assert len(set(codes)) == len(codes)
 
 
-def test_error_codes_are_those_of_the_core():
-    from ipc0cp import _core
+def test_classes_are_those_of_the_table():
+    table = _core.error_table()
+    assert [code.name for code in ipc0cp.ErrorCode] == [code for code, _, _ in table]
+    assert [code.value for code in ipc0cp.ErrorCode] == list(range(len(table)))
+    with_class = {code: (name, text) for code, name, text in table if name != "Error"}
+    found = {kind.code.name: kind for kind in ipc0cp.Error.__subclasses__()}
+    assert found.keys() == with_class.keys()
+    for code, (name, text) in with_class.items():
+        assert found[code] is getattr(ipc0cp, name)
+        assert (found[code].__doc__ or "").startswith(text), f"{name} does not say {text!r}"
 
-    assert [code.name for code in ipc0cp.ErrorCode] == _core.error_code_names()
-    assert [code.value for code in ipc0cp.ErrorCode] == list(range(len(ipc0cp.ErrorCode)))
+
+def test_the_page_of_errors_is_the_table():
+    row = r"^\| (\d+) \| `(\w+)` \| (\S*) \| (.*?) ?\| (.*) \|$"
+    rows = re.findall(row, ERRORS, re.MULTILINE)
+    table = _core.error_table()
+    assert [(row[1], row[4]) for row in rows] == [(row[0], row[2]) for row in table]
+    for number, code, shown, bases, _ in rows:
+        assert ipc0cp.ErrorCode[code].value == int(number)
+        name = table[int(number)][1]
+        assert shown.strip("`") == ("" if name == "Error" else name)
+        builtin_bases = [base for base in getattr(ipc0cp, name).__bases__ if base not in OWN]
+        assert re.findall(r"`([\w.]+)`", bases) == [spelled(base) for base in builtin_bases]
+
+
+def test_statistics_are_those_of_the_table():
+    table = _core.stats_table()
+    source = inspect.getsource(ipc0cp.RingStats)
+    assert re.findall(r"^    (\w+): int  #: (.*)$", source, re.MULTILINE) == table
+    fields = dataclasses.fields(ipc0cp.RingStats)
+    assert [field.name for field in fields] == [name for name, _ in table]
+    assert re.findall(r"^\| `(\w+)` \| (.*) \|$", STATISTICS, re.MULTILINE) == table
 
 
 def test_errors_survive_pickling():

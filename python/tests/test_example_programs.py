@@ -14,6 +14,7 @@ from itertools import product
 from pathlib import Path
 
 import pytest
+from helpers import SHM
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,6 +40,7 @@ OUTPUTS = {
         "dog 0.5, 100 pixels",
     ],
     "camera": ["all accounted for: True", "in order: True"],
+    "poll": ["10 numbers, then end_of_stream"],
     "opencv": ["200 x 100 at 100, 50"],
     "torch_loader": ["64 samples, the images add up to 2016"],
 }
@@ -50,7 +52,7 @@ NEEDS = {"opencv": "cv2", "torch_loader": "torch"}
 
 
 def rings() -> set[str]:
-    return {path.name for path in Path("/dev/shm").glob("ipc0cp.*")}
+    return {path.name for path in SHM.glob("ipc0cp.*")}
 
 
 @pytest.fixture(autouse=True)
@@ -81,7 +83,9 @@ def test_the_table_names_every_example():
     in_cpp = {path.stem for path in (EXAMPLES / "cpp").glob("*.cpp")}
     table = (EXAMPLES / "README.md").read_text(encoding="utf-8")
     listed = set(re.findall(r"^\| `(\w+)` \|", table, flags=re.MULTILINE))
-    assert in_python == in_cpp == listed == {*OUTPUTS, "point_cloud", "stdio", "worker_pool"}
+    in_both = {*OUTPUTS, "point_cloud", "stdio", "worker_pool"}
+    assert in_cpp == in_both
+    assert in_python == listed == {*in_both, "tensors"}
 
 
 @pytest.mark.parametrize("consumer_language", ["python", "cpp"])
@@ -130,7 +134,7 @@ def is_mapping_of(inode, address):
     return any(int(low, 16) <= address < int(high, 16) for low, high in ranges)
 
 with SharedRingBufferConsumer(sys.argv[1], RING_BYTES) as consumer:
-    inode = str(os.stat("/dev/shm/ipc0cp." + sys.argv[1]).st_ino)
+    inode = str(os.stat(os.environ["IPC0CP_DIRECTORY"] + "/ipc0cp." + sys.argv[1]).st_ino)
     with SharedRingBufferProducer(sys.argv[1], RING_BYTES) as producer:
         producer.push(PointCloud.empty(1.5, POINTS))
     cloud = consumer.pop()

@@ -174,7 +174,7 @@ def test_errors_of_readers_name_value_and_limit():
         decode(metadata, b"\x40" + SMALLEST[1:])
     with pytest.raises(ipc0cp.CorruptPayload, match=r"5 bytes, expected 12 \.\. 2147483646"):
         decode(metadata, b"short")
-    with pytest.raises(ipc0cp.CorruptPayload, match="'TEST', not b'TESS'"):
+    with pytest.raises(ipc0cp.CorruptPayload, match='"TEST", its bytes "TESS"'):
         decode(metadata, SMALLEST.replace(b"TEST", b"TESS"))
 
 

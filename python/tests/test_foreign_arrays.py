@@ -8,7 +8,7 @@ import pytest
 from helpers import encode, round_trip, same
 
 import ipc0cp
-from ipc0cp import dtypes
+from ipc0cp._codec import dtypes
 
 
 def test_torch_tensors():

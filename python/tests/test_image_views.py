@@ -13,8 +13,8 @@ from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageOps
 
 from ipc0cp import SharedRingBufferConsumer as Consumer
 from ipc0cp import SharedRingBufferProducer as Producer
-from ipc0cp import codec, images
-from ipc0cp.encoding import Received
+from ipc0cp._codec import codec, images
+from ipc0cp._codec.encoding import Received
 
 MAPS_EVERY_MODE = hasattr(Image, "fromarrow")
 SIZE = (160, 120)

@@ -8,13 +8,13 @@ import json
 
 import numpy as np
 import pytest
-from helpers import decode, encode, round_trip
+from helpers import decode, encode, round_trip, run_python
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageFilter, ImagePalette
 
 import ipc0cp
-from ipc0cp import images
+from ipc0cp._codec import images
 
 
 def random_image(mode, size=(13, 7), seed=1):
@@ -141,13 +141,13 @@ def test_a_palette_that_has_not_been_realised():
     [("P", 3), ("P", b"\x00\xff\x80"), ("P", b""), ("L", 7), ("RGB", (1, 2, 3)), ("1", 0)],
     ids=str,
 )
-def test_transparency_is_kept_and_other_info_is_not(mode, transparency):
+def test_transparency_and_info_are_kept(mode, transparency):
     image = random_image(mode)
     if mode == "P":
         image.putpalette(bytes(range(60)))
-    image.info.update(transparency=transparency, dpi=(72, 72), comment=b"lost")
+    image.info.update(transparency=transparency, dpi=(72, 72), comment=b"kept")
     back = round_trip(image)
-    assert back.info == {"transparency": transparency}
+    assert back.info == image.info
     assert type(back.info["transparency"]) is type(transparency)
     assert back.tobytes() == image.tobytes()
     assert back.convert("RGBA").tobytes() == image.convert("RGBA").tobytes()
@@ -171,14 +171,14 @@ def opened(file_format="png"):
     return Image.open(file)
 
 
-@pytest.mark.parametrize("image", [Picture(), opened("png"), opened("gif")], ids=repr)
-def test_subclasses_are_refused_with_the_way_out(image):
+def test_subclasses_are_refused_with_the_way_out():
+    image = Picture()
     with pytest.raises(ipc0cp.UnsupportedType, match=r"image\.copy\(\).*ImageData"):
         encode(image)
 
 
-def test_files_can_be_pushed_if_one_says_so():
-    for make in (lambda image: image.copy(), ipc0cp.ImageData):
+def test_files_can_be_pushed_as_they_are_opened():
+    for make in (lambda image: image, lambda image: image.copy(), ipc0cp.ImageData):
         image = opened()
         back = round_trip(make(image))
         assert type(back) is Image.Image
@@ -308,3 +308,22 @@ def test_a_palette_on_an_image_without():
             b'"palette":{"mode":"RGB","bytes":3}}',
             b"1234",
         )
+
+
+HALF_IMPORTED = """
+import io, sys
+import ipc0cp._codec.images
+from PIL import Image
+from ipc0cp._codec import codec
+from ipc0cp._codec.encoding import Received
+assert "ipc0cp._codec.image_files" not in sys.modules
+file = io.BytesIO()
+Image.new("L", (3, 2), 7).save(file, "png")
+metadata = {"type": "image", "encoding": "png", "mode": "L", "size": [3, 2]}
+print(codec.decode(metadata, Received(file.getbuffer(), False)).getpixel((2, 1)))
+"""
+
+
+def test_the_first_image_while_another_thread_imports_the_modules():
+    """What it finds then is the first of two modules, without the decoders of files."""
+    assert run_python(HALF_IMPORTED).stdout == "7\n"

@@ -121,7 +121,7 @@ def test_a_forked_child_is_last():
 
 
 def test_nothing_stays_if_making_one_fails(monkeypatch):
-    from ipc0cp import queue_share
+    from ipc0cp._queue import share as queue_share
 
     names = []
 
@@ -322,9 +322,9 @@ def test_if_all_are_killed_the_file_is_stale():
 
 def test_a_reader_that_comes_by_name_does_not_take_it_away():
     queue = ipc0cp.Queue()
-    queue._share._producer.close()
-    queue._share._consumer.close()
-    queue._share.become_childs()  # As in a child that has not used it yet.
+    queue._share.writing().close()
+    queue._share.reading().close()
+    queue._share._ends.clear()  # As in a child that has not used it yet.
     ipc0cp.SharedRingBufferConsumer(queue.name).close()
     assert not is_gone(queue.name)
     queue.put(1)

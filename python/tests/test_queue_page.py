@@ -22,7 +22,7 @@ PROGRAMS = {
     "copy=False": "921600 False\n",
     "total_data_bytes=1 << 30": f"{300 << 20}\n",
 }
-BENCHMARK = "python benchmarks/python_queue.py --markdown\n"
+BENCHMARK = "python benchmarks/studies/python_queue.py --markdown\n"
 
 
 def blocks() -> list[tuple[str, str]]:
@@ -75,7 +75,7 @@ def test_the_table_is_what_the_program_prints():
     start = page.index(header)
     assert page[start + 1] == line
     rows = page[start + 2 : page.index("", start)]
-    sys.path.insert(0, str(ROOT / "benchmarks"))
+    sys.path.insert(0, str(ROOT / "benchmarks" / "studies"))
     try:
         from python_queue import PAYLOADS
     finally:

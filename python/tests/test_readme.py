@@ -10,12 +10,15 @@ import importlib.metadata
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
 import pytest
+
+import ipc0cp
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("IPC0CP_BUILD_DIR", ROOT / "build"))
@@ -28,15 +31,17 @@ LOAN = ("python", "producer.loan(")
 ASYNCIO = ("python", "async for")
 LOGGING = ("python", "enable_logging()")
 CPP_CONSUMER = ("cpp", "ring_buffer.hpp")
+CPP_OUTCOME = ("cpp", "outcome")
 TWO_COMMANDS = ("sh", "make demo")
 PIP = ("sh", "pip install")
 CMAKE = ("sh", "cmake -S")
+CMAKE_PROJECT = ("cmake", "find_package(ipc0cp")
 CHORES = ("sh", "make help")
 PIPE = ("sh", "StdioProducer")
 BENCHMARK = ("sh", "run_benchmark.py")
 COVERED = [
     *(PRODUCER, CONSUMER, LOAN, ASYNCIO, LOGGING),
-    *(CPP_CONSUMER, TWO_COMMANDS, PIP, CMAKE, CHORES, PIPE, BENCHMARK),
+    *(CPP_CONSUMER, CPP_OUTCOME, TWO_COMMANDS, PIP, CMAKE, CMAKE_PROJECT, CHORES, PIPE, BENCHMARK),
 ]
 
 COUNT_SOURCE = """
@@ -68,7 +73,7 @@ class Running:
     """A process that is killed if the test fails before it ends."""
 
     def __init__(self, *command: str | Path):
-        self._process = subprocess.Popen(
+        self.process = subprocess.Popen(
             [str(word) for word in command],
             text=True,
             stdout=subprocess.PIPE,
@@ -79,13 +84,13 @@ class Running:
         return self
 
     def __exit__(self, *_exception) -> None:
-        if self._process.poll() is None:
-            self._process.kill()
-        self._process.communicate()
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate()
 
     def output(self) -> str:
-        output, errors = self._process.communicate(timeout=SECONDS)
-        assert self._process.returncode == 0, f"exit code {self._process.returncode}\n{errors}"
+        output, errors = self.process.communicate(timeout=SECONDS)
+        assert self.process.returncode == 0, f"exit code {self.process.returncode}\n{errors}"
         return output
 
 
@@ -119,10 +124,11 @@ def test_python_quickstart(ring_name):
         ]
 
 
-def test_cpp_quickstart(ring_name, tmp_path):
-    source = tmp_path / "consumer.cpp"
-    source.write_text(named(CPP_CONSUMER, ring_name))
-    program = tmp_path / "consumer"
+def compile_cpp(source_text: str, folder: Path) -> Path:
+    """The program of a block."""
+    source = folder / "consumer.cpp"
+    source.write_text(source_text)
+    program = folder / "consumer"
     library = BUILD / "libipc0cp.a"
     assert library.exists(), f"no {library}: run `make build` or set IPC0CP_BUILD_DIR"
     compiled = subprocess.run(
@@ -131,10 +137,49 @@ def test_cpp_quickstart(ring_name, tmp_path):
         text=True,
     )
     assert compiled.returncode == 0, compiled.stderr
+    return program
+
+
+def test_cpp_quickstart(ring_name, tmp_path):
+    program = compile_cpp(named(CPP_CONSUMER, ring_name), tmp_path)
     # The producer ends only if somebody reads, and the ring is gone only if all was read.
     with Running(program) as consumer, run_python(named(PRODUCER, ring_name)) as producer:
         producer.output()
         consumer.output()
+
+
+def test_cmake_project_of_a_user(tmp_path):
+    """The compiler's own language level: C++20 has to come from the target."""
+    (tmp_path / "program.cpp").write_text(block(CPP_CONSUMER))
+    (tmp_path / "CMakeLists.txt").write_text(
+        "cmake_minimum_required(VERSION 3.25)\nproject(user LANGUAGES CXX)\n"
+        "add_executable(program program.cpp)\n" + block(CMAKE_PROJECT)
+    )
+    prefix, build = tmp_path / "prefix", tmp_path / "build"
+    for command in (
+        ["--install", BUILD, "--prefix", prefix],
+        ["-S", tmp_path, "-B", build, f"-DCMAKE_PREFIX_PATH={prefix}"],
+        ["--build", build],
+    ):
+        with Running("cmake", *command) as running:
+            running.output()
+    assert (build / "program").exists()
+
+
+def test_cpp_outcomes_and_ctrl_c(ring_name, tmp_path):
+    program = compile_cpp(named(CPP_OUTCOME, ring_name), tmp_path)
+    with Running(program) as consumer, run_python(named(PRODUCER, ring_name)) as producer:
+        producer.output()
+        assert consumer.output().splitlines() == ["ndarray", "json", "bytes", "end_of_stream"]
+    with (
+        ipc0cp.SharedRingBufferProducer(ring_name, 256 << 20) as producer,
+        Running(program) as consumer,
+    ):
+        producer.push(b"raw bytes")
+        while producer.stats().consumer_waits == 0:
+            assert consumer.process.poll() is None
+        consumer.process.send_signal(signal.SIGINT)
+        assert consumer.output().splitlines() == ["bytes", "interrupted"]
 
 
 def test_loan(ring_name):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from PIL import Image
 
-from ipc0cp import dtypes
+from ipc0cp._codec import dtypes
 
 JSON_LEAVES = (
     st.none()

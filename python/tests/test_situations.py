@@ -6,14 +6,20 @@ from __future__ import annotations
 import math
 import os
 import queue
-import subprocess
-import sys
 import threading
 import time
 
 import numpy as np
 import pytest
-from helpers import MIB, Background, file_of, new_name, run_python, start_python
+from helpers import (
+    MIB,
+    Background,
+    file_of,
+    new_name,
+    run_python,
+    start_python,
+)
+from small_memory import run_in_small_shm
 
 import ipc0cp
 from ipc0cp import SharedRingBufferConsumer as Consumer
@@ -254,24 +260,15 @@ except ipc0cp.NoSpace as error:
     assert error.errno == errno.ENOSPC, error.errno
     assert isinstance(error, OSError)
     print(error)
-print(os.listdir("/dev/shm"))
+print(os.listdir(os.environ["IPC0CP_DIRECTORY"]))
 """
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs a mount namespace")
 def test_no_space(ring_name):
-    mount = 'mount -t tmpfs -o size=64m tmpfs /dev/shm && exec "$@"'
-    result = subprocess.run(
-        ["unshare", "-m", "sh", "-c", mount, "sh", sys.executable, "-c", SMALL_SHM, ring_name],
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    if "unshare" in result.stderr or "mount:" in result.stderr:
-        pytest.skip(f"no mount namespace here: {result.stderr}")
-    assert result.returncode == 0, result.stderr
-    assert "--shm-size" in result.stdout
-    assert result.stdout.endswith("[]\n")
+    output = run_in_small_shm(SMALL_SHM, ring_name)
+    assert "--shm-size" in output
+    assert output.endswith("[]\n")
 
 
 def test_not_a_ring(ring_name):

@@ -147,7 +147,7 @@ def test_raw_messages(ends):
 def test_refused_objects_leave_no_trace(ends):
     reader, writer = ends
     with ipc0cp.StdioProducer(writer) as producer:
-        for value in (None, object(), {1: 2}, float("nan"), "\ud800"):
+        for value in (None, object(), {1.5: 2}, {3}, "\ud800"):
             with pytest.raises(ipc0cp.UnsupportedType):
                 producer.push(value)
         with pytest.raises(ValueError, match="time-out"):

@@ -15,7 +15,7 @@ import pytest
 from helpers import decode, encode, same
 
 import ipc0cp
-from ipc0cp import dtypes, images
+from ipc0cp._codec import dtypes, images
 
 VECTORS = Path(__file__).resolve().parents[2] / "tests" / "vectors"
 MALFORMED = (
@@ -23,6 +23,7 @@ MALFORMED = (
     "malformed_containers",
     "malformed_images",
     "malformed_flatbuffers",
+    "malformed_second",
 )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import MIB, new_name, run_python, same
+from helpers import MIB, SHM, new_name, run_python, same
 
 import ipc0cp
 from ipc0cp import SharedRingBufferConsumer as Consumer
@@ -34,7 +34,7 @@ def lies_in_ring(where: int, name: str) -> bool:
         start, end = (int(number, 16) for number in span.split("-"))
         # The file is made without a name, so the kernel may show it as deleted.
         if start <= where < end:
-            return "/dev/shm/" in path or f"ipc0cp.{name}" in path
+            return f"{SHM}/" in path or f"ipc0cp.{name}" in path
     return False
 
 

@@ -22,4 +22,10 @@ std::string limit_behind(int error) {
          "(ulimit -v)";
 }
 
+std::uint64_t max_file_bytes() noexcept {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return UINT64_MAX;
+  return limit.rlim_cur;
+}
+
 }  // namespace ipc0cp::platform

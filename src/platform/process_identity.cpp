@@ -23,6 +23,7 @@ namespace ipc0cp::platform {
 namespace {
 
 std::mutex g_generation_mutex;
+const UsableAfterFork<g_generation_mutex> g_generation_after_fork;
 
 std::uint64_t namespace_inode(const char* path) noexcept {
   struct stat status {};
@@ -99,8 +100,7 @@ bool is_stopped(const ProcessIdentity& other) noexcept {
 
 std::atomic<std::atomic<std::uint64_t>*> ForkGeneration::page_{nullptr};
 
-std::uint64_t ForkGeneration::current() noexcept {
-  keep_usable_after_fork<g_generation_mutex>();
+std::uint64_t ForkGeneration::make() noexcept {
   const std::lock_guard guard(g_generation_mutex);
   auto* page = page_.load(std::memory_order_relaxed);
   if (page == nullptr) {
@@ -110,7 +110,7 @@ std::uint64_t ForkGeneration::current() noexcept {
     if (memory == MAP_FAILED) return 0;
     madvise(memory, page_bytes, MADV_WIPEONFORK);
     page = new (memory) std::atomic<std::uint64_t>(0);
-    page_.store(page, std::memory_order_relaxed);
+    page_.store(page, std::memory_order_release);
   }
   std::uint64_t generation = page->load(std::memory_order_relaxed);
   if (generation == 0) {
@@ -121,11 +121,6 @@ std::uint64_t ForkGeneration::current() noexcept {
 }
 
 std::uint32_t current_thread() noexcept { return static_cast<std::uint32_t>(syscall(SYS_gettid)); }
-
-unsigned processor_count() noexcept {
-  // All that are online: a process bound to one processor still waits for peers on the others.
-  return static_cast<unsigned>(std::max(1L, sysconf(_SC_NPROCESSORS_ONLN)));
-}
 
 std::uint32_t effective_user() noexcept { return geteuid(); }
 

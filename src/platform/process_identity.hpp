@@ -32,7 +32,11 @@ bool is_stopped(const ProcessIdentity& other) noexcept;
 class ForkGeneration {
  public:
   /// The generation of this process; made on the first call and in a child made anew.
-  static std::uint64_t current() noexcept;
+  static std::uint64_t current() noexcept {
+    const std::atomic<std::uint64_t>* page = page_.load(std::memory_order_acquire);
+    const std::uint64_t generation = page != nullptr ? page->load(std::memory_order_relaxed) : 0;
+    return generation != 0 ? generation : make();
+  }
   /// Whether `generation` was taken in this very process. One load.
   static bool is_current(std::uint64_t generation) noexcept {
     const std::atomic<std::uint64_t>* page = page_.load(std::memory_order_relaxed);
@@ -40,11 +44,11 @@ class ForkGeneration {
   }
 
  private:
+  static std::uint64_t make() noexcept;
   static std::atomic<std::atomic<std::uint64_t>*> page_;
 };
 
 std::uint32_t current_thread() noexcept;
-unsigned processor_count() noexcept;
 std::uint32_t effective_user() noexcept;
 std::uint64_t random_word() noexcept;
 

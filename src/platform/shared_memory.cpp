@@ -5,16 +5,15 @@
 #include <linux/falloc.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <cstdio>
-#include <cstring>
-#include <limits>
 #include <utility>
+
+#include "platform/ring_directory.hpp"
 
 namespace ipc0cp::platform {
 namespace {
@@ -88,13 +87,15 @@ int open_existing(const std::string& path, File& file) noexcept {
   return open_path(path.c_str(), O_RDWR | O_NOFOLLOW | O_NONBLOCK, 0, file);
 }
 
-int open_unnamed(unsigned mode, File& file) noexcept {
-  return open_path(kSharedMemoryDirectory, O_TMPFILE | O_RDWR, mode, file);
+int open_unnamed(unsigned mode, File& file) {
+  return open_path(ring_directory().c_str(), O_TMPFILE | O_RDWR, mode, file);
 }
 
 int open_again(const File& file, File& again) noexcept {
   return open_path(proc_path(file.get()).data(), O_RDWR, 0, again);
 }
+
+bool has_proc() noexcept { return access("/proc/self/fd", F_OK) == 0; }
 
 int give_name(const File& file, const std::string& path) noexcept {
   const auto source = proc_path(file.get());
@@ -175,16 +176,21 @@ int reserve(int file, std::uint64_t file_offset, std::byte* address, std::size_t
   return 0;
 }
 
-void unreserve(int file, std::uint64_t file_offset, std::size_t bytes) noexcept {
-  syscall(SYS_fallocate, file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-          static_cast<off_t>(file_offset), static_cast<off_t>(bytes));
+int unreserve(int file, std::uint64_t file_offset, std::size_t bytes) noexcept {
+  long result = 0;
+  do {
+    result = syscall(SYS_fallocate, file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                     static_cast<off_t>(file_offset), static_cast<off_t>(bytes));
+  } while (result != 0 && errno == EINTR);
+  return result == 0 ? 0 : errno;
 }
 
-std::byte* copy_pages(const std::byte* pages, std::size_t bytes) noexcept {
+std::byte* copy_pages(int file, std::uint64_t file_offset, std::size_t bytes) noexcept {
   void* copy = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (copy == MAP_FAILED) return nullptr;
-  std::memcpy(copy, pages, bytes);
-  return static_cast<std::byte*>(copy);
+  if (read_at(file, file_offset, copy, bytes) == 0) return static_cast<std::byte*>(copy);
+  munmap(copy, bytes);
+  return nullptr;
 }
 
 void discard_pages(std::byte* copy, std::size_t bytes) noexcept { munmap(copy, bytes); }
@@ -192,14 +198,6 @@ void discard_pages(std::byte* copy, std::size_t bytes) noexcept { munmap(copy, b
 void replace_pages(std::byte* pages, std::byte* copy, std::size_t bytes, bool writable) noexcept {
   void* moved = mremap(copy, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, pages);
   if (moved != MAP_FAILED && !writable) mprotect(moved, bytes, PROT_READ);
-}
-
-std::uint64_t free_shared_memory() noexcept {
-  struct statvfs status {};
-  if (statvfs(kSharedMemoryDirectory, &status) != 0 || status.f_blocks == 0) {
-    return std::numeric_limits<std::uint64_t>::max();
-  }
-  return static_cast<std::uint64_t>(status.f_bavail) * status.f_frsize;
 }
 
 std::size_t page_bytes() noexcept {

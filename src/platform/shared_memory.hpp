@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Files in /dev/shm: opening, making, mapping and reserving them.
+// Files of shared memory: opening, making, mapping and reserving them.
 #pragma once
 
 #include <cstddef>
@@ -58,13 +58,14 @@ struct FileIdentity {
   }
 };
 
-inline constexpr const char* kSharedMemoryDirectory = "/dev/shm";
-
 // Each returns 0 or an errno.
 int open_existing(const std::string& path, File& file) noexcept;
-int open_unnamed(unsigned mode, File& file) noexcept;
-/// A second open file description of the same file, for locks of its own.
+/// In the directory of rings (ring_directory.hpp).
+int open_unnamed(unsigned mode, File& file);
+/// A second open file description of the same file, for locks of its own. Needs /proc.
 int open_again(const File& file, File& again) noexcept;
+/// Whether /proc shows the descriptors of this process.
+bool has_proc() noexcept;
 int give_name(const File& file, const std::string& path) noexcept;
 int remove_name(const std::string& path) noexcept;
 int set_mode(int file, unsigned mode) noexcept;
@@ -79,17 +80,16 @@ int map(const File& file, std::uint64_t offset, std::size_t bytes, bool writable
 /// populate a mapping. 0, ENOSPC, or another errno; earlier pages of the range may be backed then.
 int reserve(int file, std::uint64_t file_offset, std::byte* address, std::size_t bytes) noexcept;
 
-/// Gives the memory behind a range of the file back.
-void unreserve(int file, std::uint64_t file_offset, std::size_t bytes) noexcept;
+/// Gives the memory behind a range of the file back. @return 0 or an errno: none is given back.
+int unreserve(int file, std::uint64_t file_offset, std::size_t bytes) noexcept;
 
-/// A private copy of mapped pages, to be put in their place in a forked child; null without memory.
-std::byte* copy_pages(const std::byte* pages, std::size_t bytes) noexcept;
+/// A private copy of pages of a file, to be put over a mapping of them in a forked child; null
+/// without memory. Made by read(2): a hole gives zeros, never SIGBUS.
+std::byte* copy_pages(int file, std::uint64_t file_offset, std::size_t bytes) noexcept;
 void discard_pages(std::byte* copy, std::size_t bytes) noexcept;
 /// Moves a copy over the pages it was made of.
 void replace_pages(std::byte* pages, std::byte* copy, std::size_t bytes, bool writable) noexcept;
 
-/// Free bytes below /dev/shm; UINT64_MAX where there is no limit.
-std::uint64_t free_shared_memory() noexcept;
 std::size_t page_bytes() noexcept;
 
 }  // namespace ipc0cp::platform

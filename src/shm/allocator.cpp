@@ -138,6 +138,29 @@ std::uint64_t Allocator::tail_hole_bytes() noexcept {
   return segment_.descriptor(tail).extent_bytes;
 }
 
+std::uint64_t Allocator::end_of_blocks() noexcept {
+  empty_quick_lists();
+  const std::uint32_t tail = header_.address_tail;
+  if (tail == kNone) return 0;
+  const Descriptor& last = segment_.descriptor(tail);
+  return is_hole(tail) ? last.offset : last.offset + last.extent_bytes;
+}
+
+std::uint32_t Allocator::cut_off_tail(std::uint64_t begin) noexcept {
+  const std::uint32_t hole_index = header_.address_tail;
+  if (hole_index == kNone || !is_hole(hole_index)) return kNone;
+  Descriptor& hole = segment_.descriptor(hole_index);
+  const std::uint64_t end = hole.offset + hole.extent_bytes;
+  if (hole.offset > begin || end <= begin) return kNone;
+  if (hole.offset == begin) {
+    remove_from_bin(hole_index);
+    return hole_index;
+  }
+  const std::uint32_t index = append(begin, end - begin);
+  if (index != kNone) resize_hole(hole_index, hole.offset, begin);
+  return index;
+}
+
 std::uint32_t Allocator::append(std::uint64_t offset, std::uint64_t extent_bytes) noexcept {
   const std::uint32_t index = take_spare();
   if (index == kNone) return kNone;
@@ -164,6 +187,12 @@ void Allocator::add_spare(std::uint32_t index) noexcept {
   descriptor.link_previous = kNone;
   descriptor.link_next = header_.spare_head;
   header_.spare_head = index;
+}
+
+void Allocator::add_descriptors(std::uint32_t mark, std::uint32_t new_mark) noexcept {
+  header_.descriptor_mark.store(new_mark, std::memory_order_release);
+  // Descending, so that low numbers are handed out first and stay in the cache.
+  for (std::uint32_t index = new_mark; index-- > mark;) add_spare(index);
 }
 
 void Allocator::add_in_order(std::uint32_t index) noexcept {

@@ -33,8 +33,17 @@ class Allocator {
   /// Gives the memory of a block, whose state is FREE already, back to the holes.
   void free(std::uint32_t index) noexcept;
 
+  [[nodiscard]] bool has_spare() const noexcept { return header_.spare_head != kNone; }
+  /// Descriptors from `mark` to `new_mark` are backed by memory now: more spares.
+  void add_descriptors(std::uint32_t mark, std::uint32_t new_mark) noexcept;
+
   /// Bytes of the hole that ends at the reservation mark, 0 if there is none.
   [[nodiscard]] std::uint64_t tail_hole_bytes() noexcept;
+  /// Where the last block ends: behind it are nothing but that hole, and gaps.
+  [[nodiscard]] std::uint64_t end_of_blocks() noexcept;
+  /// What lies above `begin` in the hole that ends at the reservation mark, as a block; kNone: no
+  /// spare descriptor, or no such hole.
+  std::uint32_t cut_off_tail(std::uint64_t begin) noexcept;
   /// A spare descriptor as a block [offset, offset + extent) behind the last one; kNone: no spare.
   std::uint32_t append(std::uint64_t offset, std::uint64_t extent_bytes) noexcept;
 

@@ -4,8 +4,8 @@
 #include <array>
 #include <cstring>
 
+#include "platform/buffer_pool.hpp"
 #include "shm/channel.hpp"
-#include "shm/channel_request.hpp"
 
 namespace ipc0cp::shm {
 
@@ -16,29 +16,32 @@ ErrorCode Channel::push_many(std::span<const RawMessage> messages, Deadline& dea
   while (pushed < messages.size()) {
     const std::size_t before = pushed;
     // A short queue of small messages stays in the cache; one by one they are better off apart.
-    if (ring_->queue.size() >= kSoftCapOfBatches && !deadline.never_waits()) {
-      wait_for_soft_cap(0, kSoftCapOfBatches - kMostInOneHold, deadline);
+    admission_.throttle_batch(kMaxInOneHold, deadline);
+    for (const RawMessage& message :
+         messages.subspan(pushed).first(std::min(kMaxInOneHold, messages.size() - pushed))) {
+      touch(message.metadata_json, message.payload);
     }
-    const ErrorCode entered = enter(deadline);
-    if (entered != ErrorCode::ok) {
-      return entered == ErrorCode::timeout ? ErrorCode::buffer_full : entered;
+    const ErrorCode locked = lock(deadline);
+    if (locked != ErrorCode::ok) {
+      return locked == ErrorCode::timeout ? ErrorCode::buffer_full : locked;
     }
-    while (pushed < messages.size() && pushed - before < kMostInOneHold && !over_soft_cap_) {
+    while (pushed < messages.size() && pushed - before < kMaxInOneHold &&
+           !admission_.over_soft_cap()) {
       const RawMessage& message = messages[pushed];
-      Request request = inline_request(stored_form(message.metadata_json), message.payload);
-      if (request.message_bytes > kInlineBytes || attempt_push(request) != ErrorCode::ok) {
-        if (request.must_reserve()) give_up_reservation(request);
+      PushRequest request = inline_request(stored_form(message.metadata_json), message.payload);
+      if (request.message_bytes > kInlineBytes || try_push(request) != ErrorCode::ok) {
+        if (request.must_reserve()) admission_.growth().give_up(request);
         break;
       }
       pushed += 1;
     }
-    const ErrorCode left = ring_->leave();
-    if (left != ErrorCode::ok) return left;
+    const ErrorCode unlocked = ring_->unlock();
+    if (unlocked != ErrorCode::ok) return unlocked;
     if (pushed > before) {
-      in_passing(0);
-      ring_->data_event.wake_one();
+      check_for_deaths(0);
+      ring_->data_event().wake_one();
     }
-    if (pushed == messages.size() || pushed - before == kMostInOneHold) continue;
+    if (pushed == messages.size() || pushed - before == kMaxInOneHold) continue;
     const RawMessage& next = messages[pushed];
     const ErrorCode result = push(next.metadata_json, next.payload, deadline);
     if (result != ErrorCode::ok) return result;
@@ -48,16 +51,16 @@ ErrorCode Channel::push_many(std::span<const RawMessage> messages, Deadline& dea
 }
 
 /// Waits for the first message like `pop`, then takes what else is queued.
-ErrorCode Channel::pop_many(std::size_t most, Deadline& deadline,
+ErrorCode Channel::pop_many(std::size_t max_count, Deadline& deadline,
                             std::vector<Message>& messages) noexcept {
   const std::size_t begin = messages.size();
   Message first;
   const ErrorCode result = pop(deadline, first);
   if (result != ErrorCode::ok) return result;
   messages.push_back(std::move(first));
-  while (messages.size() - begin < most) {
+  while (messages.size() - begin < max_count) {
     const std::size_t count = messages.size();
-    const std::size_t places = std::min(kMostInOneHold, begin + most - count);
+    const std::size_t places = std::min(kMaxInOneHold, begin + max_count - count);
     messages.resize(count + places);  // Within its capacity, so nothing is allocated.
     const std::size_t taken = take_queued(std::span(messages).subspan(count));
     messages.resize(count + taken);
@@ -67,20 +70,34 @@ ErrorCode Channel::pop_many(std::size_t most, Deadline& deadline,
 }
 
 std::size_t Channel::take_queued(std::span<Message> messages, const Likeness* likeness) noexcept {
-  messages = messages.first(std::min(messages.size(), kMostInOneHold));
-  warm_up(messages.size());
+  messages = messages.first(std::min(messages.size(), kMaxInOneHold));
+  const std::size_t likely = std::min<std::size_t>(messages.size(), ring_->blocks().queued());
+  platform::buffer_pool::prepare_small(static_cast<int>(likely));
+  ring_->blocks().prefetch_queue(messages.size());
   Deadline now(0);
-  if (messages.empty() || enter(now) != ErrorCode::ok) return 0;
+  if (messages.empty() || lock(now) != ErrorCode::ok) return 0;
+  // A damaged message is left to the next pop, which reports it.
+  const auto next_can_be_taken = [&]() noexcept {
+    const Blocks& blocks = ring_->blocks();
+    const std::uint32_t head = blocks.head();
+    if (head == kNone) return false;
+    const BlockFields fields = ring_->segment().read_fields(head);
+    if (!ring_->segment().plausible(head, fields, true)) return false;
+    const bool alike =
+        likeness == nullptr || (fields.payload_bytes == likeness->payload_bytes &&
+                                blocks.metadata_of(fields) == stored_form(likeness->metadata));
+    return alike && blocks.is_intact(head, fields);
+  };
   std::size_t taken = 0;
   std::uint32_t freed = 0;
-  while (taken < messages.size() && next_can_be_taken(likeness) &&
-         attempt_pop(messages[taken]) == ErrorCode::ok) {
-    if (messages[taken].descriptor_plus_1_ == 0) freed += 1;
+  while (taken < messages.size() && next_can_be_taken() &&
+         try_pop(messages[taken]) == ErrorCode::ok) {
+    if (messages[taken].descriptor_ == Message::kNoBlock) freed += 1;
     taken += 1;
   }
-  static_cast<void>(ring_->leave());  // What was taken is ours, whatever has become of the lock.
-  wake_next_consumer();
-  if (freed > 0) signal_space(freed);
+  static_cast<void>(ring_->unlock());  // What was taken is ours, whatever has become of the lock.
+  ring_->wake_next_consumer();
+  if (freed > 0) ring_->signal_space(freed);
   std::size_t whole = 0;
   for (Message& message : messages.first(taken)) {
     // Without memory a message goes back to its place, and those behind it overtake it.
@@ -92,12 +109,12 @@ std::size_t Channel::take_queued(std::span<Message> messages, const Likeness* li
 }
 
 std::size_t Channel::take_rows(const Likeness& likeness, std::span<std::byte> rows,
-                               std::size_t most) noexcept {
+                               std::size_t max_count) noexcept {
   const std::size_t row_bytes = likeness.payload_bytes;
   std::size_t count = 0;
-  while (count < most) {
-    std::array<Message, kMostInOneHold> messages;
-    const std::size_t places = std::min(kMostInOneHold, most - count);
+  while (count < max_count) {
+    std::array<Message, kMaxInOneHold> messages;
+    const std::size_t places = std::min(kMaxInOneHold, max_count - count);
     const std::size_t taken = take_queued(std::span(messages).first(places), &likeness);
     for (const Message& message : std::span(messages).first(taken)) {
       if (row_bytes > 0) {
@@ -108,38 +125,6 @@ std::size_t Channel::take_rows(const Likeness& likeness, std::span<std::byte> ro
     if (taken < places) break;
   }
   return count;
-}
-
-/// Without the lock: nothing that it reads can be relied on, and nothing but speed depends on it.
-void Channel::warm_up(std::size_t most) const noexcept {
-  constexpr std::uint64_t kLine = 64;
-  constexpr std::uint64_t kLines = 3;  // Payload, red zone and metadata of a small message.
-  const std::uint64_t last_offset = geometry().arena_bytes() - kLines * kLine;
-  std::uint32_t index = ring_->queue.head();
-  for (std::size_t count = 0; count < most && index < geometry().descriptor_count; ++count) {
-    const Descriptor& descriptor = ring_->segment->descriptor(index);
-    __builtin_prefetch(&descriptor, 1);
-    const std::uint32_t next = descriptor.link_next;
-    const std::uint64_t offset = descriptor.offset;
-    for (std::uint64_t line = 0; line < kLines && offset <= last_offset; ++line) {
-      __builtin_prefetch(ring_->segment->arena() + offset + line * kLine);
-    }
-    index = next;
-  }
-}
-
-/// Under the lock: whether the head is sound and like what is asked for. A damaged message is left
-/// to the next pop, which reports it.
-bool Channel::next_can_be_taken(const Likeness* likeness) const noexcept {
-  const std::uint32_t head = ring_->queue.head();
-  if (head == kNone) return false;
-  const BlockFields fields = ring_->segment->read_fields(head);
-  if (!ring_->segment->plausible(head, fields, true)) return false;
-  if (likeness != nullptr && (fields.payload_bytes != likeness->payload_bytes ||
-                              metadata_in_ring(fields) != stored_form(likeness->metadata))) {
-    return false;
-  }
-  return is_intact(head, fields);
 }
 
 }  // namespace ipc0cp::shm

@@ -2,196 +2,170 @@
 // The reading half of a channel: borrow, check, copy out, release.
 #include <algorithm>
 #include <cstring>
+#include <new>
 #include <utility>
 
+#include "platform/buffer_pool.hpp"
 #include "platform/clock.hpp"
-#include "shm/buffer_pool.hpp"
 #include "shm/channel.hpp"
 #include "shm/red_zone.hpp"
 
 namespace ipc0cp::shm {
 namespace {
 
-constexpr std::uint64_t kLeastViewBytes = 4096;  ///< Views are given above this size.
-constexpr std::uint32_t kMostUnsignalledReleases = 1024;
+constexpr std::uint64_t kUsualMetadataBytes = 1024;  ///< Longer ones are peeked at in two goes.
+
+/// Where the metadata of a private copy begin: payload and metadata are aligned alike.
+constexpr std::size_t metadata_place(std::size_t payload_bytes) noexcept {
+  return (payload_bytes + 63) / 64 * 64;
+}
 
 }  // namespace
 
 ErrorCode Channel::pop(Deadline& deadline, Message& message) noexcept {
-  in_passing(0);
-  if (redelivers()) finish_popped(false);  // The next pop finishes what this thread had.
-  ErrorCode result = attempt_pop_alone(message, deadline);
-  if (result == ErrorCode::timeout && deadline.never_waits()) return ErrorCode::buffer_empty;
-  if (result == ErrorCode::buffer_empty) result = pop_slowly(message, deadline);
-  if (result == ErrorCode::corrupt_payload) ring_->space_event.wake_all();
+  platform::buffer_pool::prepare_small();
+  const ErrorCode result = pop_into(message, deadline);
   if (result != ErrorCode::ok) return result;
-  if (message.descriptor_plus_1_ == 0) signal_space();  // Freed inside the lock.
+  if (message.descriptor_ == Message::kNoBlock) ring_->signal_space();  // Freed inside the lock.
   return complete_borrow(message);
 }
 
-/// What is there, without taking it. It begins a pop: what this thread had is finished.
 ErrorCode Channel::peek(Deadline& deadline, MessageHead& head) noexcept {
-  in_passing(0);
-  if (redelivers()) finish_popped(false);
-  ErrorCode result = attempt_pop_alone(head, deadline);
+  std::uint64_t room = kUsualMetadataBytes;
+  try {
+    while (true) {
+      head.metadata_json.resize(room);
+      Peek peek{head};
+      const ErrorCode result = pop_into(peek, deadline);
+      if (result != ErrorCode::ok) return result;
+      if (peek.metadata_bytes > room) {
+        room = peek.metadata_bytes;
+        continue;
+      }
+      head.metadata_json.resize(peek.metadata_bytes);
+      if (peek.metadata_bytes == 0) head.metadata_json = kBytesMetadata;
+      return ErrorCode::ok;
+    }
+  } catch (const std::bad_alloc&) {
+    return ErrorCode::out_of_memory;
+  }
+}
+
+template <class Target>
+ErrorCode Channel::pop_into(Target& target, Deadline& deadline) noexcept {
+  check_for_deaths(0);
+  // The next pop finishes what this thread had.
+  if (ring_->redelivers()) redelivery_.finish_popped(false);
+  ErrorCode result = lock_and_try_pop(target, deadline);
   if (result == ErrorCode::timeout && deadline.never_waits()) return ErrorCode::buffer_empty;
-  if (result == ErrorCode::buffer_empty) result = pop_slowly(head, deadline);
-  if (result == ErrorCode::corrupt_payload) ring_->space_event.wake_all();
+  if (result == ErrorCode::buffer_empty) result = pop_slowly(target, deadline);
+  if (result == ErrorCode::corrupt_payload) ring_->space_event().wake_all();
   return result;
 }
 
 template <class Target>
-ErrorCode Channel::attempt_pop_alone(Target& target, Deadline& deadline) noexcept {
-  const ErrorCode entered = enter(deadline);
-  if (entered != ErrorCode::ok) return entered;
-  const ErrorCode result = attempt_pop(target);
-  const ErrorCode left = ring_->leave();
-  wake_next_consumer();
-  return left == ErrorCode::ok ? result : left;
+ErrorCode Channel::lock_and_try_pop(Target& target, Deadline& deadline) noexcept {
+  const ErrorCode locked = lock(deadline);
+  if (locked != ErrorCode::ok) return locked;
+  const ErrorCode result = try_pop(target);
+  const ErrorCode unlocked = ring_->unlock();
+  ring_->wake_next_consumer();
+  return unlocked == ErrorCode::ok ? result : unlocked;
 }
-template ErrorCode Channel::attempt_pop_alone(Message& target, Deadline& deadline) noexcept;
-template ErrorCode Channel::attempt_pop_alone(MessageHead& target, Deadline& deadline) noexcept;
+template ErrorCode Channel::lock_and_try_pop(Message& target, Deadline& deadline) noexcept;
+template ErrorCode Channel::lock_and_try_pop(Peek& target, Deadline& deadline) noexcept;
 
-/// Under the lock, with an empty queue.
-bool Channel::stream_has_ended() const noexcept {
-  const Header& header = ring_->header();
-  return joined_of(header.joined_left.load(std::memory_order_relaxed)) >=
-             options_.expected_producers &&
-         header.producers == 0 && !(redelivers() && others_hold_messages());
-}
-
-ErrorCode Channel::attempt_pop(Message& message) noexcept {
-  const std::uint32_t index = ring_->queue.head();
-  if (index == kNone) return answer_without_message();
-  const BlockFields fields = ring_->segment->read_fields(index);
-  const StateWord word = ring_->segment->descriptor(index).state.load(std::memory_order_acquire);
-  if (state_of(word) != State::kReady || !ring_->segment->plausible(index, fields, true)) {
-    return drop_impossible_head();
+/// Under the lock: takes the head of the queue.
+ErrorCode Channel::try_pop(Message& message) noexcept {
+  Blocks& blocks = ring_->blocks();
+  const std::uint32_t index = blocks.head();
+  if (index == kNone) return ending_.answer();
+  const BlockFields fields = ring_->segment().read_fields(index);
+  const StateWord word = blocks.word_of(index);
+  if (state_of(word) != State::kReady || !ring_->segment().plausible(index, fields, true)) {
+    return ring_->drop_impossible_head();
   }
   message.id_ = fields.sequence;
   message.deliveries_ = deliveries_of(word) + 1;
-  ErrorCode result = ErrorCode::ok;
-  if (fields.payload_bytes + fields.metadata_bytes <= kInlineBytes && !redelivers()) {
-    result = take_small(message, index, fields);
-  } else {
-    borrow(message, index, fields);
+  if (fields.payload_bytes + fields.metadata_bytes <= kInlineBytes && !ring_->redelivers()) {
+    return take_small(message, index, fields, word);
   }
-  return result;
-}
-
-ErrorCode Channel::attempt_pop(MessageHead& head) noexcept {
-  const std::uint32_t index = ring_->queue.head();
-  if (index == kNone) return answer_without_message();
-  const BlockFields fields = ring_->segment->read_fields(index);
-  if (!ring_->segment->plausible(index, fields, true)) return drop_impossible_head();
-  if (!is_intact(index, fields)) {
-    drop_head(*ring_->segment, ring_->allocator, ring_->queue, ring_->recovery);
-    return ErrorCode::corrupt_payload;
-  }
-  head.payload_bytes = fields.payload_bytes;
-  head.queued = ring_->queue.size();
-  try {
-    const auto metadata_bytes = std::min(fields.metadata_bytes, MessageHead::kMostMetadataBytes);
-    const std::string_view metadata = metadata_in_ring(fields).substr(0, metadata_bytes);
-    head.metadata_json = metadata.empty() ? kBytesMetadata : metadata;
-  } catch (const std::bad_alloc&) {
-    return ErrorCode::out_of_memory;
-  }
+  message.is_view_ = blocks.may_view(index, fields);
+  if (!message.is_view_ && blocks.collect()) message.is_view_ = blocks.may_view(index, fields);
+  message.word_ = blocks.borrow_head(index, fields);
+  count_acquired();
+  message.channel_ = this;
+  message.descriptor_ = index;
+  message.payload_ = {ring_->segment().arena() + fields.offset,
+                      static_cast<std::size_t>(fields.payload_bytes)};
+  message.metadata_ = blocks.metadata_of(fields);
   return ErrorCode::ok;
 }
 
-/// Under the lock, with nothing queued: may there be more, or is this the end of the stream?
-ErrorCode Channel::answer_without_message() const noexcept {
-  return stream_has_ended() ? ErrorCode::end_of_stream : ErrorCode::buffer_empty;
+/// Under the lock: tells of the head and leaves it.
+ErrorCode Channel::try_pop(Peek& peek) noexcept {
+  Blocks& blocks = ring_->blocks();
+  const std::uint32_t index = blocks.head();
+  if (index == kNone) return ending_.answer();
+  const BlockFields fields = ring_->segment().read_fields(index);
+  if (state_of(blocks.word_of(index)) != State::kReady ||
+      !ring_->segment().plausible(index, fields, true)) {
+    return ring_->drop_impossible_head();
+  }
+  if (!blocks.is_intact(index, fields)) {
+    blocks.drop_head();
+    return ErrorCode::corrupt_payload;
+  }
+  MessageHead& head = peek.head;
+  head.payload_bytes = fields.payload_bytes;
+  head.queued = blocks.queued();
+  peek.metadata_bytes = fields.metadata_bytes;
+  blocks.metadata_of(fields).copy(head.metadata_json.data(), head.metadata_json.size());
+  return ErrorCode::ok;
 }
 
-bool Channel::is_intact(std::uint32_t index, const BlockFields& fields) const noexcept {
-  const StateWord word = ring_->segment->descriptor(index).state.load(std::memory_order_acquire);
-  return red_zone::intact(ring_->segment->arena() + fields.offset, fields.plan(), index,
-                          generation_of(word));
-}
-
-std::string_view Channel::metadata_in_ring(const BlockFields& fields) const noexcept {
-  const std::byte* block = ring_->segment->arena() + fields.offset;
-  return {reinterpret_cast<const char*>(block + fields.plan().metadata_offset()),
-          static_cast<std::size_t>(fields.metadata_bytes)};
-}
-
-ErrorCode Channel::take_small(Message& message, std::uint32_t index,
-                              const BlockFields& fields) noexcept {
+/// Under the lock: copies the message and frees its block.
+ErrorCode Channel::take_small(Message& message, std::uint32_t index, const BlockFields& fields,
+                              StateWord word) noexcept {
   const BlockPlan plan = fields.plan();
-  const std::size_t metadata_begin = (plan.payload_bytes + 63) / 64 * 64;
-  std::byte* buffer = buffer_pool::acquire(metadata_begin + fields.metadata_bytes);
+  const std::size_t metadata_begin = metadata_place(plan.payload_bytes);
+  std::byte* buffer = platform::buffer_pool::acquire(metadata_begin + fields.metadata_bytes);
   if (buffer == nullptr) return ErrorCode::out_of_memory;
-  const std::byte* block = ring_->segment->arena() + fields.offset;
-  const StateWord word = ring_->segment->descriptor(index).state.load(std::memory_order_relaxed);
+  const std::byte* block = ring_->segment().arena() + fields.offset;
   if (!red_zone::intact(block, plan, index, generation_of(word))) {
-    buffer_pool::release(buffer);
-    drop_head(*ring_->segment, ring_->allocator, ring_->queue, ring_->recovery);
+    platform::buffer_pool::release(buffer);
+    ring_->blocks().drop_head();
     return ErrorCode::corrupt_payload;
   }
   std::memcpy(buffer, block, plan.payload_bytes);
   if (fields.metadata_bytes > 0) {
     std::memcpy(buffer + metadata_begin, block + plan.metadata_offset(), fields.metadata_bytes);
   }
-  ring_->queue.pop_front(fields.payload_bytes + fields.metadata_bytes);
-  free_block(*ring_->segment, ring_->allocator, index, word);
+  ring_->blocks().free_head(index, fields, word);
   message.buffer_ = buffer;
   message.payload_ = {buffer, static_cast<std::size_t>(plan.payload_bytes)};
   message.metadata_ = {reinterpret_cast<const char*>(buffer + metadata_begin),
                        static_cast<std::size_t>(fields.metadata_bytes)};
-  message.descriptor_plus_1_ = 0;
+  message.descriptor_ = Message::kNoBlock;
   return ErrorCode::ok;
-}
-
-bool Channel::may_view(std::uint32_t index, const BlockFields& fields) const noexcept {
-  const Header& header = ring_->header();
-  return index != geometry().relief_descriptor() && fields.payload_bytes > kLeastViewBytes &&
-         header.borrowed_bytes <= geometry().total_data_bytes / 2 &&
-         header.borrowed_blocks < geometry().max_messages / 2;
-}
-
-void Channel::borrow(Message& message, std::uint32_t index, const BlockFields& fields) noexcept {
-  Header& header = ring_->header();
-  message.is_view_ = may_view(index, fields);
-  if (!message.is_view_ && collect_returned(*ring_->segment, ring_->allocator)) {
-    message.is_view_ = may_view(index, fields);
-  }
-  Descriptor& descriptor = ring_->segment->descriptor(index);
-  const StateWord before = descriptor.state.load(std::memory_order_relaxed);
-  message.word_ = make_state(State::kBorrowed, ring_->participants.self(),
-                             deliveries_of(before) + 1, generation_of(before));
-  descriptor.state.store(message.word_, std::memory_order_release);
-  const std::uint64_t bytes = fields.payload_bytes + fields.metadata_bytes;
-  ring_->queue.pop_front(bytes);
-  if (index != geometry().relief_descriptor()) {
-    header.borrowed_blocks += 1;
-    header.borrowed_bytes += bytes;
-  }
-  acquired_.store(acquired_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-  message.channel_ = this;
-  message.descriptor_plus_1_ = index + 1;
-  message.payload_ = {ring_->segment->arena() + fields.offset,
-                      static_cast<std::size_t>(fields.payload_bytes)};
-  message.metadata_ = metadata_in_ring(fields);
 }
 
 /// What needs no lock: check, private copies, and the release of what was copied.
 ErrorCode Channel::complete_borrow(Message& message) noexcept {
-  if (message.descriptor_plus_1_ != 0) {
-    in_passing(message.payload_.size());
-    const std::uint32_t index = message.descriptor_plus_1_ - 1;
+  if (message.descriptor_ != Message::kNoBlock) {
+    check_for_deaths(message.payload_.size());
+    const std::uint32_t index = message.descriptor_;
     const BlockPlan plan{message.payload_.size(), message.metadata_.size()};
     if (!red_zone::intact(message.payload_.data(), plan, index, generation_of(message.word_))) {
       drop_borrowed(message);
       return ErrorCode::corrupt_payload;
     }
     const std::size_t payload_bytes = message.is_view_ ? 0 : message.payload_.size();
-    const std::size_t metadata_begin = (payload_bytes + 63) / 64 * 64;
+    const std::size_t metadata_begin = metadata_place(payload_bytes);
     if (payload_bytes + message.metadata_.size() > 0) {
-      std::byte* buffer = buffer_pool::acquire(metadata_begin + message.metadata_.size());
+      std::byte* buffer = platform::buffer_pool::acquire(metadata_begin + message.metadata_.size());
       if (buffer == nullptr) {
-        put_back(message);
+        put_back(message, platform::now_ns() + Redelivery::kRequeueWaitNs);
         return ErrorCode::out_of_memory;
       }
       std::memcpy(buffer, message.payload_.data(), payload_bytes);
@@ -201,9 +175,9 @@ ErrorCode Channel::complete_borrow(Message& message) noexcept {
       message.buffer_ = buffer;
       if (!message.is_view_) message.payload_ = {buffer, payload_bytes};
     }
-    if (redelivers()) {
-      if (!unfinished_.add(index, message.word_, message.is_view_)) {
-        put_back(message);
+    if (ring_->redelivers()) {
+      if (!redelivery_.add(index, message.word_, message.is_view_)) {
+        put_back(message, platform::now_ns() + Redelivery::kRequeueWaitNs);
         release(message);
         return ErrorCode::out_of_memory;
       }
@@ -211,7 +185,7 @@ ErrorCode Channel::complete_borrow(Message& message) noexcept {
       if (!message.is_view_) add_reference();
       if (closed()) finish(message);  // Too late for close() to do it.
     } else if (!message.is_view_) {
-      return_block(message);
+      give_back(message);
     }
   }
   if (message.metadata_.empty()) message.metadata_ = kBytesMetadata;
@@ -220,85 +194,60 @@ ErrorCode Channel::complete_borrow(Message& message) noexcept {
 
 /// A message whose red zone is broken: dropped and counted, or just returned without the lock.
 void Channel::drop_borrowed(Message& message) noexcept {
-  const std::uint32_t index = std::exchange(message.descriptor_plus_1_, 0) - 1;
+  const std::uint32_t index = std::exchange(message.descriptor_, Message::kNoBlock);
   const StateWord word = message.word_;
   release(message);
   Deadline deadline(platform::kSecond);
-  if (enter(deadline) != ErrorCode::ok) return return_word(index, word);
-  const Descriptor& descriptor = ring_->segment->descriptor(index);
-  if (descriptor.state.load(std::memory_order_relaxed) == word) {
-    drop_block(*ring_->segment, ring_->allocator, ring_->recovery, index);
+  if (lock(deadline) != ErrorCode::ok) {
+    ring_->release_block(index, word);
+  } else {
+    if (ring_->blocks().word_of(index) == word) ring_->blocks().drop(index);
+    ring_->unlock();
+    ring_->space_event().wake_all();
+    ring_->wake_if_stream_may_end();
   }
-  ring_->leave();
-  ring_->space_event.wake_all();
-  message_is_finished();
-  let_go_of_one();
-}
-
-ErrorCode Channel::drop_impossible_head() noexcept {
-  // The links of this block cannot be trusted either, so everything derived is built anew. A block
-  // that is not READY belongs to somebody: only the link to it was wrong.
-  const std::uint32_t index = ring_->queue.head();
-  Descriptor& descriptor = ring_->segment->descriptor(index);
-  const StateWord word = descriptor.state.load(std::memory_order_relaxed);
-  if (state_of(word) == State::kReady) {
-    descriptor.state.store(with_state(word, State::kQuarantined), std::memory_order_release);
-    ring_->header().dropped += 1;
-    ring_->header().quarantined += 1;
-  }
-  ring_->recover();
-  return ErrorCode::corrupt_payload;
+  count_release();
 }
 
 /// Gives the block of a message back; the message keeps only private memory.
-void Channel::return_block(Message& message) noexcept {
+void Channel::give_back(Message& message) noexcept {
   message.channel_ = nullptr;
-  const std::uint32_t index = std::exchange(message.descriptor_plus_1_, 0) - 1;
-  if (redelivers()) {
-    settle(unfinished_.let_go(index, message.word_));
-  } else {
-    return_word(index, message.word_);
-  }
+  const std::uint32_t index = std::exchange(message.descriptor_, Message::kNoBlock);
+  if (ring_->redelivers()) return redelivery_.release(index, message.word_);
+  ring_->release_block(index, message.word_);
+  count_release();
 }
 
-/// BORROWED or KEPT -> RETURNED and onto the stack, from exactly our word; needs no lock.
-void Channel::return_word(std::uint32_t index, StateWord word) noexcept {
-  Descriptor& descriptor = ring_->segment->descriptor(index);
-  StateWord expected = word;
-  bool returned = descriptor.state.compare_exchange_strong(
-      expected, with_state(word, State::kReturned), std::memory_order_acq_rel);
-  if (!returned && expected == with_state(word, State::kKept)) {
-    returned = descriptor.state.compare_exchange_strong(
-        expected, with_state(word, State::kReturned), std::memory_order_acq_rel);
+bool Channel::take_back(Message& message, std::int64_t deadline_ns) noexcept {
+  const bool redelivers = ring_->redelivers();
+  if (forked() || message.descriptor_ == Message::kNoBlock ||
+      (redelivers && !redelivery_.forget(message.descriptor_, message.word_))) {
+    release(message);
+    return forked();  // There it is the parent's.
   }
-  // A handle that counts as dead pushes nothing: its block may be somebody else's already.
-  if (returned && !ring_->token_lost()) {
-    push_returned(index);
-    signal_space();
-  }
-  message_is_finished();
-  let_go_of_one();
+  const bool holds_reference = redelivers && !message.is_view_;
+  const bool is_back = put_back(message, deadline_ns);
+  release(message);  // Its private memory.
+  if (holds_reference) unreference();
+  return is_back;
 }
 
-/// A consumer that has closed cleanly lost nothing: its views are KEPT, not BORROWED.
-void Channel::keep_views() noexcept {
-  for (std::uint32_t index = 0; index < geometry().descriptor_count; ++index) {
-    const StateWord word = ring_->segment->descriptor(index).state.load(std::memory_order_acquire);
-    if (state_of(word) == State::kBorrowed && owner_of(word) == ring_->participants.self()) {
-      keep(index, word);
-    }
-  }
-}
-
-/// Without memory for a copy the message goes back to its place in the queue.
-void Channel::put_back(Message& message) noexcept {
-  const std::uint32_t index = std::exchange(message.descriptor_plus_1_, 0) - 1;
+/// BORROWED -> READY for a message that nobody has seen; see `take_back`.
+bool Channel::put_back(Message& message, std::int64_t deadline_ns) noexcept {
+  const std::uint32_t index = std::exchange(message.descriptor_, Message::kNoBlock);
   message.channel_ = nullptr;
   message.payload_ = {};
   message.metadata_ = {};
-  if (!requeue_block(index, message.word_, deliveries_of(message.word_) - 1)) {
-    return_word(index, message.word_);
+  const StateWord word = message.word_;
+  if (redelivery_.requeue_block(index, word, deliveries_of(word) - 1, deadline_ns)) return true;
+  const bool redelivers = ring_->redelivers();
+  if (redelivers) {
+    leave_unclean();  // It stays BORROWED until others recover what this handle has left.
+  } else {
+    ring_->release_block(index, word);
   }
+  count_release();
+  return redelivers;
 }
 
 void Channel::release(Message& message) noexcept {
@@ -307,54 +256,32 @@ void Channel::release(Message& message) noexcept {
   message.payload_ = {};
   message.metadata_ = {};
   const bool holds_reference = !std::exchange(message.is_view_, false);
-  buffer_pool::release(static_cast<std::byte*>(std::exchange(message.buffer_, nullptr)));
-  if (message.descriptor_plus_1_ == 0) return;
+  platform::buffer_pool::release(static_cast<std::byte*>(std::exchange(message.buffer_, nullptr)));
+  if (message.descriptor_ == Message::kNoBlock) return;
   if (channel->forked()) {
-    message.descriptor_plus_1_ = 0;
+    message.descriptor_ = Message::kNoBlock;
     return;
   }
-  channel->return_block(message);
+  channel->give_back(message);
   if (holds_reference) channel->unreference();
 }
 
-void Channel::count_damaged() noexcept {
+void Channel::finish(Message& message) noexcept {
+  if (forked() || message.descriptor_ == Message::kNoBlock || !ring_->redelivers()) return;
+  redelivery_.finish(message.descriptor_, message.word_);
+}
+
+void Channel::requeue(Message& message) noexcept {
+  if (forked() || message.descriptor_ == Message::kNoBlock || !ring_->redelivers()) return;
+  redelivery_.requeue(message.descriptor_, message.word_);
+}
+
+void Channel::count_damaged(std::uint64_t id) noexcept {
+  if (!forked() && ring_->redelivers() && id != 0 && !redelivery_.finish(id)) return;
   Deadline deadline(platform::kSecond);
-  if (enter(deadline) != ErrorCode::ok) return;
+  if (lock(deadline) != ErrorCode::ok) return;
   ring_->header().dropped += 1;
-  ring_->leave();
-}
-
-void Channel::push_returned(std::uint32_t index) noexcept {
-  Descriptor& descriptor = ring_->segment->descriptor(index);
-  std::atomic<std::uint32_t>& stack = ring_->header().returned_head;
-  std::uint32_t head = stack.load(std::memory_order_relaxed);
-  do {
-    descriptor.returned_next = head;
-  } while (!stack.compare_exchange_weak(head, index, std::memory_order_seq_cst,
-                                        std::memory_order_relaxed));
-}
-
-/// A woken consumer that leaves messages behind wakes the next.
-void Channel::wake_next_consumer() noexcept {
-  if (ring_->queue.size() > 0) ring_->data_event.wake_one();
-}
-
-void Channel::signal_space(std::uint32_t releases) noexcept {
-  if (!ring_->space_event.someone_waits()) [[likely]]
-    return;
-  // A full ring's producer is woken for several blocks at once; what is not signalled now is
-  // signalled by a later release, an empty queue, or seen at the end of the producer's slice.
-  const std::uint32_t queued = ring_->queue.size();
-  const std::uint32_t enough = std::min(kMostUnsignalledReleases, queued / 8);
-  unsignalled_releases_ += releases;
-  if (unsignalled_releases_ < enough) return;
-  unsignalled_releases_ = 0;
-  ring_->space_event.wake_all();
-}
-
-void Channel::let_go_of_one() noexcept {
-  if (released_.fetch_add(1, std::memory_order_acq_rel) + 1 == 0) [[unlikely]]
-    drop_token();
+  ring_->unlock();
 }
 
 }  // namespace ipc0cp::shm

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a fork must not break: the parent's tokens, and views that the child inherits.
+// What a fork must not break: the parent's tokens, and views that the child inherits; and others,
+// which would wait for a lock whose holder waits for the fork.
 //
 // The child gets copies of our descriptors and with them the parent's locks, so it closes them
 // first thing. A view that exists at the fork stays valid in the child: the pages of live blocks
 // are copied before the fork, and the child puts the copies over the shared ones.
-#include <algorithm>
 #include <mutex>
 
 #include "platform/fork_safe.hpp"
@@ -26,23 +26,35 @@ void for_each(Function function) noexcept {
 // The mutex is held from `prepare` until after the fork, so the list stands still.
 void prepare() {
   g_mutex.lock();
-  for_each([](Channel& channel) { channel.prepare_fork(); });
+  for_each([](Channel& channel) {
+    if (channel.forked()) return;
+    channel.ring().shut_for_fork();
+    if (channel.ever_acquired()) channel.fork_copies().save();
+  });
 }
 void in_parent() {
-  for_each([](Channel& channel) { channel.finish_fork_in_parent(); });
+  for_each([](Channel& channel) {
+    channel.ring().open_after_fork();
+    channel.fork_copies().discard();
+  });
   g_mutex.unlock();
 }
 void in_child() {
-  for_each([](Channel& channel) { channel.finish_fork_in_child(); });
+  for_each([](Channel& channel) {
+    channel.ring().participants().close_inherited();
+    channel.fork_copies().put_in_place();
+  });
   g_first = nullptr;
   g_mutex.unlock();
 }
 
+// At load: a function's own static variable would be initialised behind a hidden lock, which a
+// child forked meanwhile inherits taken.
+[[maybe_unused]] const int g_registered = platform::on_fork(prepare, in_parent, in_child);
+
 }  // namespace
 
 void process_channels::add(Channel& channel) noexcept {
-  static const int registered = platform::on_fork(prepare, in_parent, in_child);
-  static_cast<void>(registered);
   const std::lock_guard guard(g_mutex);
   channel.next_in_process = g_first;
   if (g_first != nullptr) g_first->previous_in_process = &channel;
@@ -61,13 +73,15 @@ void process_channels::remove(Channel& channel) noexcept {
   }
 }
 
-void process_channels::close_all() noexcept {
+void process_channels::close_all(Exempt exempt) noexcept {
+  const std::int64_t deadline_ns = platform::deadline_after(Channel::kCloseWaitNs);
   // Closed without the mutex: the last reference may go here, and ~Channel takes it.
   while (true) {
     Channel* open_channel = nullptr;
     {
       const std::lock_guard guard(g_mutex);
       for_each([&](Channel& channel) {
+        if (exempt == Exempt::outliving && channel.outlives_exit_hook()) return;
         if (open_channel == nullptr && !channel.closed() && !channel.forked() &&
             channel.add_reference()) {
           open_channel = &channel;
@@ -75,68 +89,8 @@ void process_channels::close_all() noexcept {
       });
     }
     if (open_channel == nullptr) return;
-    open_channel->close();
+    open_channel->close(deadline_ns);
     open_channel->unreference();
-  }
-}
-
-void Channel::prepare_fork() noexcept {
-  if (forked() || acquired_.load() == 0) return;
-  struct Range {
-    std::uint64_t begin;
-    std::uint64_t end;
-  };
-  try {
-    std::vector<Range> ranges;
-    const std::uint64_t page = platform::page_bytes();
-    for (std::uint32_t index = 0; index < geometry().descriptor_count; ++index) {
-      const StateWord word =
-          ring_->segment->descriptor(index).state.load(std::memory_order_acquire);
-      const State state = state_of(word);
-      const bool in_use =
-          state == State::kLoaned || state == State::kBorrowed || state == State::kKept;
-      if (!in_use || owner_of(word) != ring_->participants.self()) continue;
-      const BlockFields fields = ring_->segment->read_fields(index);
-      if (fields.payload_bytes == 0 || !ring_->segment->plausible(index, fields, true)) continue;
-      ranges.push_back({fields.offset / page * page,
-                        (fields.offset + fields.payload_bytes + page - 1) / page * page});
-    }
-    std::sort(ranges.begin(), ranges.end(),
-              [](const Range& left, const Range& right) { return left.begin < right.begin; });
-    std::size_t merged = 0;
-    for (std::size_t index = 1; index < ranges.size(); ++index) {
-      if (ranges[index].begin <= ranges[merged].end) {
-        ranges[merged].end = std::max(ranges[merged].end, ranges[index].end);
-      } else {
-        ranges[++merged] = ranges[index];
-      }
-    }
-    if (!ranges.empty()) ranges.resize(merged + 1);
-    private_copies_.reserve(ranges.size());
-    for (const Range& range : ranges) {
-      const std::size_t bytes = range.end - range.begin;
-      std::byte* address = ring_->segment->arena() + range.begin;
-      std::byte* copy = platform::copy_pages(address, bytes);
-      if (copy == nullptr) throw std::bad_alloc();
-      private_copies_.push_back({address, copy, bytes});
-    }
-  } catch (const std::bad_alloc&) {
-    fork_copies_failed_ = true;
-  }
-}
-
-void Channel::finish_fork_in_parent() noexcept {
-  for (const PrivateCopy& saved : private_copies_) {
-    platform::discard_pages(saved.copy, saved.bytes);
-  }
-  private_copies_.clear();
-}
-
-void Channel::finish_fork_in_child() noexcept {
-  ring_->participants.close_inherited();
-  const bool writable = options_.open.role == Role::kProducer;
-  for (const PrivateCopy& saved : private_copies_) {
-    platform::replace_pages(saved.address, saved.copy, saved.bytes, writable);
   }
 }
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a newcomer settles under the ring's lock before it takes its role.
+// What a newcomer decides under the ring's lock before it takes its role.
 #pragma once
 
 #include <string>
 
-#include "shm/life.hpp"
-#include "shm/membership.hpp"
+#include "shm/attached_ring.hpp"
+#include "shm/opening.hpp"
 
 namespace ipc0cp::shm {
 
@@ -16,13 +16,17 @@ std::string octal(unsigned mode);
 
 /// The first producer decides the options of a ring that a consumer made; later ones must agree.
 /// False: they do not, and `conflict` says so.
-bool agree_on_options(Membership& ring, const OpenOptions& options, std::string& conflict);
+bool agree_on_options(AttachedRing& ring, const OpenOptions& options, std::string& conflict);
 
 /// Contract, "Reruns": what to do with messages that nobody living has pushed. Gives the line for
 /// the log, empty if there is nothing to say.
-std::string settle_leftovers(Membership& ring, const OpenOptions& options);
+std::string keep_or_discard_leftovers(AttachedRing& ring, const OpenOptions& options);
+
+/// Whether the stream has ended, all its producers having closed, and so lately that a consumer is
+/// told so instead of waiting for another: it was late, or there was nothing to send.
+bool answer_is_kept(const Header& header, const OpenOptions& options) noexcept;
 
 /// Becomes a producer or a consumer.
-void take_role(Membership& ring, const OpenOptions& options);
+void take_role(AttachedRing& ring, const OpenOptions& options);
 
 }  // namespace ipc0cp::shm

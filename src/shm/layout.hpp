@@ -6,7 +6,8 @@
 //          +-----------------------------+ slots_offset
 //          | Slot[1024]                  |   who takes part; slot 0 is never used
 //          +-----------------------------+ descriptors_offset
-//          | Descriptor[count]           |   one per block; the last one is the relief block's
+//          | Descriptor[count]           |   one per block, backed up to descriptor_mark; the last
+//          |                             |   one, always backed, is the relief block's
 //          +-----------------------------+ arena_offset (a multiple of 64 KiB)
 //          | main part                   |   blocks of messages, backed up to main_mark
 //          +-----------------------------+ arena_offset + main_bytes
@@ -18,7 +19,7 @@
 //          +-----------------------------+ offset + payload_bytes
 //          | red zone, 16..31 bytes      |   up to a multiple of 16
 //          +-----------------------------+
-//          | metadata                    |   none: {"type":"bytes","version":"1.0"}
+//          | metadata                    |   none: kBytesMetadata
 //          +-----------------------------+ offset + extent_bytes, a multiple of 64
 //
 // "Truth" is what a death leaves and recover() believes. "Derived" may be half-written at any
@@ -42,11 +43,14 @@ inline constexpr std::uint64_t kBlockAlignment = 64;
 inline constexpr std::uint64_t kRedZoneBytes = 16;  ///< At least; the end is rounded up to 16.
 inline constexpr std::uint64_t kGranuleBytes = 64 << 10;  ///< Alignment of the parts and the marks.
 inline constexpr std::uint32_t kMaxDeliveries = 3;
+/// So many descriptors are backed by memory at first, and at a time as the ring deepens: 16 KiB.
+inline constexpr std::uint32_t kDescriptorsAtATime = 256;
 
 // Bytes locked in the file, far behind its end; the same in every layout version.
 inline constexpr std::uint64_t kTokenByte = std::uint64_t{1} << 40;  ///< + slot: its owner lives.
 inline constexpr std::uint64_t kClaimByte = std::uint64_t{1} << 41;  ///< + slot: it is taken.
 inline constexpr std::uint64_t kLifeByte = kTokenByte - 1;  ///< Read: attaching; write: removing.
+inline constexpr std::uint64_t kKeepByte = std::uint64_t{1} << 42;  ///< + slot: its owner keeps it.
 /// The token of slot 0: somebody wants the ring to stay without being a participant.
 inline constexpr std::uint64_t kKeeperByte = kTokenByte;
 
@@ -114,6 +118,15 @@ constexpr StateWord with_state(StateWord word, State state) noexcept {
   return (word & ~(StateWord{7} << 61)) | static_cast<StateWord>(state) << 61;
 }
 
+/// The word of the same block out of use: its generation stays.
+constexpr StateWord freed(StateWord word) noexcept {
+  return make_state(State::kFree, 0, 0, generation_of(word));
+}
+/// Given back without the lock, to be freed by whoever collects it.
+constexpr bool is_given_back(StateWord word) noexcept {
+  return state_of(word) == State::kReturned || state_of(word) == State::kAbandoned;
+}
+
 /// What the owner of a slot does. `kLingering` has left but still has loans or views; `kVoided` was
 /// certainly gone although its token is held, and waits for recover().
 enum class Role : std::uint32_t {
@@ -146,8 +159,12 @@ constexpr std::uint32_t left_of(std::uint64_t word) noexcept {
 }
 inline constexpr std::uint64_t kOneJoined = std::uint64_t{1} << 32;
 
+/// A stream that ended so long ago tells no newcomer that it has.
+inline constexpr std::int64_t kAnswerKeptNs = 60'000'000'000;
+
 inline constexpr std::uint32_t kOptionsFixed = 1;     ///< A producer has decided the options.
 inline constexpr std::uint32_t kOptionRedeliver = 2;  ///< Blocks of dead consumers come again.
+inline constexpr std::uint32_t kOptionReserved = 4;   ///< All memory is backed, and stays so.
 
 /// A shared field that is written under the lock and may be looked at without it: every access is
 /// one relaxed load or store, so the additions are no read-modify-writes.
@@ -157,6 +174,8 @@ class Relaxed {
   operator Word() const noexcept {  // NOLINT: reads like the plain field it stands for
     return value_.load(std::memory_order_relaxed);
   }
+  constexpr Relaxed() noexcept = default;
+  constexpr explicit Relaxed(Word value) noexcept : value_(value) {}
   Relaxed& operator=(Word value) noexcept {
     value_.store(value, std::memory_order_relaxed);
     return *this;
@@ -248,7 +267,11 @@ struct Header {
   std::uint64_t ring_id;
   std::int64_t created_ns;
   std::atomic<std::uint32_t> options;  ///< Truth: fixed by the first producer.
-  std::uint32_t unused_identity[7];
+  /// Truth, 1: the last consumer has closed and would have retired the ring, had it not been kept.
+  Relaxed<std::uint32_t> unread;
+  /// Truth if all that joined have left: when the last producer did (CLOCK_MONOTONIC).
+  Relaxed<std::int64_t> ended_ns;
+  std::uint32_t unused_identity[4];
 
   // What one push or pop touches.
   alignas(64) std::atomic<std::uint32_t> lock;  ///< Truth.
@@ -268,6 +291,9 @@ struct Header {
   // Polled by spinning waiters, so apart from the rest.
   alignas(64) std::atomic<std::uint32_t> queued;  ///< Derived: messages in the queue.
   std::atomic<std::uint32_t> freed;               ///< Counts blocks freed; only ever compared.
+  // Hints for who spins; 0: nothing is known.
+  Relaxed<std::uint32_t> pushed_on;  ///< The processor of the last push, from 1.
+  Relaxed<std::uint32_t> popped_on;  ///< The same of the last pop.
 
   alignas(64) std::atomic<std::uint32_t> data_event;     ///< Something was published.
   alignas(64) std::atomic<std::uint32_t> space_event;    ///< Something was returned.
@@ -283,29 +309,32 @@ struct Header {
   Relaxed<std::uint32_t> quarantined;
   Relaxed<std::uint64_t> lost;
   Relaxed<std::uint64_t> dropped;
+  std::atomic<std::uint32_t> descriptor_mark;  ///< Descriptors [0, mark) are backed by memory.
+  std::uint32_t unused_truth;
   alignas(64) Redo redo;
   Relaxed<std::uint64_t> repaired_deaths;
 
   // Derived or for statistics.
-  alignas(64) Relaxed<std::uint64_t> most_messages;
-  Relaxed<std::uint64_t> most_used_bytes;
+  alignas(64) Relaxed<std::uint64_t> peak_messages;
+  Relaxed<std::uint64_t> peak_used_bytes;
   std::atomic<std::uint64_t> producer_waits;
   std::atomic<std::uint64_t> consumer_waits;
   Relaxed<std::uint32_t> address_head;
   Relaxed<std::uint32_t> address_tail;
-  Relaxed<std::uint32_t> growing;    ///< Descriptor of the wilderness being reserved, kNone: none.
+  Relaxed<std::uint32_t> growing;    ///< Block whose memory is got or given back, kNone: none.
   Relaxed<std::uint32_t> slots_end;  ///< One more than the highest slot ever used.
   alignas(64) std::atomic<std::int64_t> last_sweep_ns;  ///< When somebody last looked for deaths.
   std::atomic<std::uint32_t> recovery_wanted;
-  Relaxed<std::uint32_t> claimant;  ///< Owner of the oldest want, 0: none.
-  Relaxed<std::uint64_t> claimant_bytes;
-  Relaxed<std::int64_t> claimant_seen_ns;  ///< When it last said that it still waits.
+  Relaxed<std::uint32_t> priority;  ///< Owner of the oldest want, 0: none.
+  Relaxed<std::uint64_t> priority_bytes;
+  Relaxed<std::int64_t> priority_seen_ns;  ///< When it last said that it still waits.
   // Small blocks as they were freed, not yet joined to holes: derived, like the bins behind them.
   alignas(64) QuickList quick[kQuickClasses];
   alignas(64) std::uint64_t bin_summary;
   std::uint64_t bin_words[kBinWords];
   std::uint32_t bins[kBinCount];
 };
+static_assert(offsetof(Header, options) == 96 && offsetof(Header, ended_ns) == 104);
 static_assert(offsetof(Header, lock) == 128);
 static_assert(offsetof(Header, queued) == 192);
 static_assert(offsetof(Header, data_event) == 256);

@@ -117,11 +117,24 @@ bool Participants::is_gone(std::uint32_t slot, std::uint64_t word) const noexcep
 }
 
 bool Participants::own_token_is_held() const noexcept {
+  // A successor in our slot holds the same byte.
+  const std::uint64_t word = own_slot().word.load(std::memory_order_acquire);
+  if (incarnation_of_slot(word) != incarnation_of(self_)) return false;
   return platform::own_byte_is_held(probe_file_.get(), kTokenByte + slot_of(self_));
 }
 
+bool Participants::keep_ring() const noexcept {
+  const std::uint64_t byte = kKeepByte + slot_of(self_);
+  return platform::lock_byte(token_file_.get(), byte, LockKind::write) == LockResult::taken;
+}
+
+void Participants::stop_keeping() const noexcept {
+  platform::unlock_byte(token_file_.get(), kKeepByte + slot_of(self_));
+}
+
 bool Participants::ring_is_kept() const noexcept {
-  return platform::range_is_held(probe_file_.get(), kKeeperByte, 1);
+  return platform::range_is_held(probe_file_.get(), kKeeperByte, 1) ||
+         platform::range_is_held(probe_file_.get(), kKeepByte, kSlotCount);
 }
 
 bool Participants::void_if_certainly_gone(std::uint32_t index,

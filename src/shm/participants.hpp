@@ -57,7 +57,10 @@ class Participants {
   [[nodiscard]] bool is_gone(std::uint32_t slot, std::uint64_t word) const noexcept;
   /// Whether our own token is still held; a stray close_range() can free it.
   [[nodiscard]] bool own_token_is_held() const noexcept;
-  /// Whether a RingKeeper wants the ring to stay.
+  /// Keeps the ring, as any number of producers may. @return false: its file cannot be locked.
+  [[nodiscard]] bool keep_ring() const noexcept;
+  void stop_keeping() const noexcept;
+  /// Whether a RingKeeper or a producer wants the ring to stay, ourselves included.
   [[nodiscard]] bool ring_is_kept() const noexcept;
   /// Voids an owner whose token is held by a raw clone of a process that is certainly gone.
   bool void_if_certainly_gone(std::uint32_t slot, bool compare_start_time) const noexcept;

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "platform/processors.hpp"
 #include "shm/segment.hpp"
 
 namespace ipc0cp::shm {
@@ -11,7 +12,7 @@ namespace ipc0cp::shm {
 /// READY descriptors in the order of their sequence numbers.
 ///
 /// Thread and process safety: every call needs the ring's lock; `Header::queued` may be polled
-/// without it. The links are derived state; order and membership follow from the descriptors.
+/// without it. The links are derived state; order and what is in it follow from the descriptors.
 class Queue {
  public:
   explicit Queue(const Segment& segment) noexcept : segment_(segment), header_(segment.header()) {}
@@ -36,6 +37,7 @@ class Queue {
       segment_.descriptor(header_.queue_tail).link_next = index;
     }
     header_.queue_tail = index;
+    note_processor(header_.pushed_on);
     count(1, message_bytes);
   }
 
@@ -44,6 +46,7 @@ class Queue {
     const std::uint32_t next = segment_.descriptor(index).link_next;
     header_.queue_head = next;
     if (next == kNone) header_.queue_tail = kNone;
+    note_processor(header_.popped_on);
     count(-1, message_bytes);
   }
 
@@ -66,11 +69,16 @@ class Queue {
   }
 
  private:
+  /// Stored only when it changes: waiters poll the same cache line, and would fetch it twice.
+  static void note_processor(Relaxed<std::uint32_t>& last) noexcept {
+    const std::uint32_t processor = platform::current_processor();
+    if (last != processor) last = processor;
+  }
   void count(int messages, std::uint64_t message_bytes) noexcept {
     const std::uint32_t queued = size() + static_cast<std::uint32_t>(messages);
     header_.queued_bytes += messages > 0 ? message_bytes : 0 - message_bytes;
     header_.queued.store(queued, std::memory_order_relaxed);
-    if (queued > header_.most_messages) header_.most_messages = queued;
+    if (queued > header_.peak_messages) header_.peak_messages = queued;
   }
 
   const Segment& segment_;

@@ -14,32 +14,26 @@ void store(Descriptor& descriptor, StateWord word) noexcept {
   descriptor.state.store(word, std::memory_order_release);
 }
 
-bool is_returned(StateWord word) noexcept {
-  return state_of(word) == State::kReturned || state_of(word) == State::kAbandoned;
-}
-
-StateWord freed(StateWord word) noexcept {
-  return make_state(State::kFree, 0, 0, generation_of(word));
-}
-
 }  // namespace
 
-Recovery::Recovery(const Segment& segment, Allocator& allocator, Queue& queue)
+Recovery::Recovery(const Segment& segment)
     : segment_(segment),
       header_(segment.header()),
-      allocator_(allocator),
-      queue_(queue),
+      allocator_(segment),
+      queue_(segment),
+      redo_(segment),
       blocks_(new Entry[segment.geometry().descriptor_count]),
       ready_(new Entry[segment.geometry().descriptor_count]) {}
 
 RecoveryReport Recovery::run(const Participants* participants) noexcept {
   RecoveryReport report;
   header_.recovery_wanted.store(0, std::memory_order_relaxed);
-  finish_redo();
+  redo_.finish();
   take_roles_of_the_dead(participants, report);
   free_returned_stack();
-  for (std::uint32_t index = 0; index < segment_.geometry().descriptor_count; ++index) {
-    settle_block(index, report);
+  for (std::uint32_t index = 0; index < segment_.geometry().descriptor_count;
+       index = segment_.next_descriptor(index)) {
+    recover_block(index, report);
   }
   survey(report);
   rebuild_blocks(report);
@@ -47,27 +41,6 @@ RecoveryReport Recovery::run(const Participants* participants) noexcept {
   rebuild_counts();
   if (report.damaged) header_.damaged.store(1, std::memory_order_release);
   return report;
-}
-
-void Recovery::free_and_count(std::uint32_t index, Counter counter) noexcept {
-  Descriptor& block = segment_.descriptor(index);
-  const std::uint64_t total = counter == Counter::lost ? header_.lost : header_.dropped;
-  Redo& redo = header_.redo;
-  redo.descriptor = index;
-  redo.expected = load(block);
-  redo.counter_value = total + 1;
-  redo.counter = static_cast<std::uint32_t>(counter);
-  redo.valid.store(1, std::memory_order_release);
-  finish_redo();
-}
-
-void Recovery::finish_redo() noexcept {
-  Redo& redo = header_.redo;
-  if (redo.valid.load(std::memory_order_acquire) == 0) return;
-  (redo.counter == 0 ? header_.lost : header_.dropped) = redo.counter_value;
-  Descriptor& block = segment_.descriptor(redo.descriptor);
-  if (load(block) == redo.expected) store(block, freed(redo.expected));
-  redo.valid.store(0, std::memory_order_release);
 }
 
 void Recovery::take_roles_of_the_dead(const Participants* participants,
@@ -110,7 +83,7 @@ void Recovery::free_chain(std::uint32_t head) noexcept {
     if (index >= segment_.geometry().descriptor_count) return;
     Descriptor& block = segment_.descriptor(index);
     const StateWord word = load(block);
-    if (is_returned(word)) store(block, freed(word));
+    if (is_given_back(word)) store(block, freed(word));
     index = block.returned_next;
   }
 }
@@ -126,7 +99,7 @@ void Recovery::free_returned_stack() noexcept {
   header_.collecting = kNone;
 }
 
-void Recovery::settle_block(std::uint32_t index, RecoveryReport& report) noexcept {
+void Recovery::recover_block(std::uint32_t index, RecoveryReport& report) noexcept {
   Descriptor& block = segment_.descriptor(index);
   const StateWord word = load(block);
   const State state = state_of(word);
@@ -144,20 +117,20 @@ void Recovery::settle_block(std::uint32_t index, RecoveryReport& report) noexcep
       store(block, freed(word));
       return;
     default:
-      settle_borrowed(index, word, report);
+      recover_borrowed(index, word, report);
   }
 }
 
-void Recovery::settle_borrowed(std::uint32_t index, StateWord word,
-                               RecoveryReport& report) noexcept {
+void Recovery::recover_borrowed(std::uint32_t index, StateWord word,
+                                RecoveryReport& report) noexcept {
   const bool redeliver = (header_.options.load(std::memory_order_relaxed) & kOptionRedeliver) != 0;
   if (!redeliver) {
-    free_and_count(index, Counter::lost);
+    redo_.free_and_count(index, RedoRecord::Counter::lost);
     ++report.lost_messages;
   } else if (!segment_.plausible(index, segment_.read_fields(index), true)) {
     quarantine(index, report);
   } else if (deliveries_of(word) >= kMaxDeliveries) {
-    free_and_count(index, Counter::dropped);
+    redo_.free_and_count(index, RedoRecord::Counter::dropped);
     ++report.dropped_messages;
   } else {
     store(segment_.descriptor(index),
@@ -183,7 +156,8 @@ void Recovery::survey(RecoveryReport& report) noexcept {
   header_.borrowed_blocks = 0;
   header_.borrowed_bytes = 0;
   const std::uint64_t mark = header_.main_mark.load(std::memory_order_relaxed);
-  for (std::uint32_t index = 0; index < segment_.geometry().descriptor_count; ++index) {
+  for (std::uint32_t index = 0; index < segment_.geometry().descriptor_count;
+       index = segment_.next_descriptor(index)) {
     const StateWord word = load(segment_.descriptor(index));
     const State state = state_of(word);
     if (state == State::kFree || state == State::kQuarantined) continue;
@@ -209,7 +183,7 @@ void Recovery::rebuild_blocks(RecoveryReport& report) noexcept {
   std::sort(blocks_.get(), blocks_.get() + block_count_);
   allocator_.reset();
   // Descending, so that low numbers are handed out first and stay in the cache.
-  for (std::uint32_t index = segment_.geometry().relief_descriptor(); index-- > 0;) {
+  for (std::uint32_t index = segment_.descriptor_mark(); index-- > 0;) {
     Descriptor& descriptor = segment_.descriptor(index);
     if (state_of(load(descriptor)) == State::kFree) allocator_.add_spare(index);
   }
@@ -248,77 +222,8 @@ void Recovery::rebuild_queue(RecoveryReport& report) noexcept {
 }
 
 void Recovery::rebuild_counts() noexcept {
-  if (header_.claimant != 0 && !owner_lives(header_.claimant)) header_.claimant = 0;
+  if (header_.priority != 0 && !owner_lives(header_.priority)) header_.priority = 0;
   header_.freed.fetch_add(1, std::memory_order_relaxed);
-}
-
-bool collect_returned(const Segment& segment, Allocator& allocator) noexcept {
-  Header& header = segment.header();
-  std::uint32_t head = header.returned_head.load(std::memory_order_seq_cst);
-  if (head == kNone) return false;
-  do {
-    // Named before it is taken: a death in between leaves the chain findable.
-    header.collecting = head;
-    std::atomic_signal_fence(std::memory_order_seq_cst);
-  } while (!header.returned_head.compare_exchange_weak(head, kNone, std::memory_order_seq_cst));
-  bool freed_any = false;
-  const std::uint32_t count = segment.geometry().descriptor_count;
-  for (std::uint32_t step = 0; head < count && step < count; ++step) {
-    Descriptor& block = segment.descriptor(head);
-    const StateWord word = load(block);
-    const std::uint32_t next = block.returned_next;
-    if (is_returned(word)) {
-      free_block(segment, allocator, head, word);
-      freed_any = true;
-    }
-    head = next;
-  }
-  std::atomic_signal_fence(std::memory_order_seq_cst);
-  header.collecting = kNone;
-  return freed_any;
-}
-
-namespace {
-
-/// Takes a block that is FREE already, and was `state` before, out of the counts.
-void forget_block(const Segment& segment, Allocator& allocator, std::uint32_t index,
-                  State state) noexcept {
-  Header& header = segment.header();
-  header.freed.store(header.freed.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-  if (index == segment.geometry().relief_descriptor()) return;
-  if (header.growing == index) header.growing = kNone;
-  const Descriptor& block = segment.descriptor(index);
-  const std::uint64_t bytes = block.payload_bytes + block.metadata_bytes;
-  header.used_bytes -= bytes;
-  header.live_blocks -= 1;
-  if (state == State::kBorrowed || state == State::kReturned || state == State::kKept) {
-    header.borrowed_blocks -= 1;
-    header.borrowed_bytes -= bytes;
-  }
-  allocator.free(index);
-}
-
-}  // namespace
-
-void free_block(const Segment& segment, Allocator& allocator, std::uint32_t index,
-                StateWord word) noexcept {
-  store(segment.descriptor(index), freed(word));
-  forget_block(segment, allocator, index, state_of(word));
-}
-
-void drop_block(const Segment& segment, Allocator& allocator, Recovery& recovery,
-                std::uint32_t index) noexcept {
-  const State state = state_of(load(segment.descriptor(index)));
-  recovery.free_and_count(index, Recovery::Counter::dropped);
-  forget_block(segment, allocator, index, state);
-}
-
-void drop_head(const Segment& segment, Allocator& allocator, Queue& queue,
-               Recovery& recovery) noexcept {
-  const std::uint32_t index = queue.head();
-  const Descriptor& block = segment.descriptor(index);
-  queue.pop_front(block.payload_bytes + block.metadata_bytes);
-  drop_block(segment, allocator, recovery, index);
 }
 
 }  // namespace ipc0cp::shm

@@ -9,6 +9,7 @@
 #include "shm/allocator.hpp"
 #include "shm/participants.hpp"
 #include "shm/queue.hpp"
+#include "shm/redo.hpp"
 #include "shm/segment.hpp"
 
 namespace ipc0cp::shm {
@@ -37,14 +38,10 @@ struct RecoveryReport {
 /// Works on private copies in scratch memory allocated at attach: it never asks for memory.
 class Recovery {
  public:
-  Recovery(const Segment& segment, Allocator& allocator, Queue& queue);
+  explicit Recovery(const Segment& segment);
 
   /// Repairs the ring. `participants` null: nobody lives (a fresh segment, or an orphan).
   RecoveryReport run(const Participants* participants) noexcept;
-
-  /// Frees a block under the redo record, counting it as lost or dropped.
-  enum class Counter : std::uint32_t { lost = 0, dropped = 1 };
-  void free_and_count(std::uint32_t index, Counter counter) noexcept;
 
  private:
   struct Entry {
@@ -53,13 +50,12 @@ class Recovery {
     bool operator<(const Entry& other) const noexcept { return key < other.key; }
   };
 
-  void finish_redo() noexcept;
   void take_roles_of_the_dead(const Participants* participants, RecoveryReport& report) noexcept;
   [[nodiscard]] bool owner_lives(Owner owner) const noexcept;
   void free_returned_stack() noexcept;
   void free_chain(std::uint32_t head) noexcept;
-  void settle_block(std::uint32_t index, RecoveryReport& report) noexcept;
-  void settle_borrowed(std::uint32_t index, StateWord word, RecoveryReport& report) noexcept;
+  void recover_block(std::uint32_t index, RecoveryReport& report) noexcept;
+  void recover_borrowed(std::uint32_t index, StateWord word, RecoveryReport& report) noexcept;
   void quarantine(std::uint32_t index, RecoveryReport& report) noexcept;
   void survey(RecoveryReport& report) noexcept;
   void rebuild_blocks(RecoveryReport& report) noexcept;
@@ -68,30 +64,14 @@ class Recovery {
 
   const Segment& segment_;
   Header& header_;
-  Allocator& allocator_;
-  Queue& queue_;
+  Allocator allocator_;
+  Queue queue_;
+  RedoRecord redo_;
   std::unique_ptr<Entry[]> blocks_;
   std::unique_ptr<Entry[]> ready_;
   std::uint32_t block_count_ = 0;
   std::uint32_t ready_count_ = 0;
   std::array<std::uint32_t, kSlotCount> living_{};  ///< Incarnation that lives in each slot, or 0.
 };
-
-/// Takes the stack of returned blocks apart and frees each. Needs the ring's lock.
-/// @return whether anything was freed.
-bool collect_returned(const Segment& segment, Allocator& allocator) noexcept;
-
-/// Stores FREE and updates the counts of a block that leaves use; its memory goes back to the
-/// allocator. Needs the ring's lock.
-void free_block(const Segment& segment, Allocator& allocator, std::uint32_t index,
-                StateWord word) noexcept;
-
-/// The same for a message that is dropped; counter and FREE are one step.
-void drop_block(const Segment& segment, Allocator& allocator, Recovery& recovery,
-                std::uint32_t index) noexcept;
-
-/// Takes a message off the head of the queue and frees it, counted as dropped.
-void drop_head(const Segment& segment, Allocator& allocator, Queue& queue,
-               Recovery& recovery) noexcept;
 
 }  // namespace ipc0cp::shm

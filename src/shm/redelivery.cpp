@@ -1,140 +1,116 @@
 // SPDX-License-Identifier: Apache-2.0
-// Redelivery: a message whose consumer died goes back to its place.
-//
-// On such a ring every message stays BORROWED until it is finished, so that recover() finds it. A
-// finished message that is still viewed is KEPT: its owner's death frees it.
+#include "shm/redelivery.hpp"
+
 #include <array>
+#include <new>
 #include <span>
 #include <string>
 
-#include "log_internal.hpp"
 #include "platform/clock.hpp"
-#include "shm/channel.hpp"
+#include "platform/log.hpp"
 
 namespace ipc0cp::shm {
 namespace {
 
-// A destructor may be waiting.
-constexpr std::int64_t kRequeueWaitNs = 50 * platform::kMillisecond;
 constexpr std::size_t kVerdictsAtOnce = 64;
 
 }  // namespace
 
-void Channel::finish(Message& message) noexcept {
-  if (forked() || message.descriptor_plus_1_ == 0 || !redelivers()) return;
-  settle(unfinished_.finish(
-      message.descriptor_plus_1_ - 1, message.word_,
-      [this](std::uint32_t index, StateWord word) { return keep(index, word); }));
+void Redelivery::finish(std::uint32_t index, StateWord word) noexcept {
+  carry_out(unfinished_.finish(index, word, [this](std::uint32_t block, StateWord borrowed) {
+    return keep(block, borrowed);
+  }));
 }
 
-void Channel::finish_popped(bool of_any_thread) noexcept {
-  if (forked() || !redelivers()) return;
+bool Redelivery::finish(std::uint64_t id) noexcept {
+  const Segment& segment = handle_.ring().segment();
+  Unfinished::Verdict verdict;
+  const bool found = unfinished_.finish_where(
+      [&](std::uint32_t index) { return segment.descriptor(index).sequence == id; },
+      [this](std::uint32_t index, StateWord word) { return keep(index, word); }, verdict);
+  carry_out(verdict);
+  return found;
+}
+
+void Redelivery::finish_popped(bool of_any_thread) noexcept {
+  if (handle_.forked() || !handle_.ring().redelivers()) return;
   std::array<Unfinished::Verdict, kVerdictsAtOnce> verdicts;
   std::size_t returned = verdicts.size();
   while (returned == verdicts.size()) {
     returned = unfinished_.finish_popped(
         of_any_thread, verdicts,
         [this](std::uint32_t index, StateWord word) { return keep(index, word); });
-    for (const Unfinished::Verdict& verdict : std::span(verdicts).first(returned)) settle(verdict);
+    for (const Unfinished::Verdict& verdict : std::span(verdicts).first(returned)) {
+      carry_out(verdict);
+    }
   }
 }
 
-void Channel::requeue(Message& message) noexcept {
-  if (forked() || message.descriptor_plus_1_ == 0 || !redelivers()) return;
-  settle(unfinished_.requeue(message.descriptor_plus_1_ - 1, message.word_));
+void Redelivery::requeue(std::uint32_t index, StateWord word) noexcept {
+  carry_out(unfinished_.requeue(index, word));
 }
 
-void Channel::requeue_latest() noexcept {
-  if (forked() || !redelivers()) return;
-  settle(unfinished_.requeue_latest());
+void Redelivery::requeue_latest() noexcept {
+  if (handle_.forked() || !handle_.ring().redelivers()) return;
+  carry_out(unfinished_.requeue_latest());
 }
 
-/// BORROWED -> KEPT: finished, but its memory is still looked at.
-StateWord Channel::keep(std::uint32_t index, StateWord word) noexcept {
-  StateWord expected = word;
-  const StateWord kept = with_state(word, State::kKept);
-  Descriptor& descriptor = ring_->segment->descriptor(index);
-  if (!descriptor.state.compare_exchange_strong(expected, kept, std::memory_order_acq_rel)) {
-    return word;
-  }
-  message_is_finished();
-  return kept;
+/// BORROWED -> KEPT. @return the word that the block carries now.
+StateWord Redelivery::keep(std::uint32_t index, StateWord word) noexcept {
+  if (!handle_.ring().blocks().keep(index, word)) return word;
+  handle_.ring().wake_if_stream_may_end();
+  return with_state(word, State::kKept);
 }
 
-/// On a ring that redelivers, the end of the stream may have waited for it.
-void Channel::message_is_finished() noexcept {
-  if (redelivers()) ring_->data_event.wake_all();
-}
-
-void Channel::settle(const Unfinished::Verdict& verdict) noexcept {
+void Redelivery::carry_out(const Unfinished::Verdict& verdict) noexcept {
   if (verdict.fate == Unfinished::Fate::stays) return;
-  const bool requeue = verdict.fate == Unfinished::Fate::requeued;
-  const std::uint32_t deliveries = deliveries_of(verdict.word);
-  if (!requeue) {
-    return_word(verdict.descriptor, verdict.word);
-  } else if (!requeue_block(verdict.descriptor, verdict.word, deliveries)) {
+  if (verdict.fate != Unfinished::Fate::requeued) {
+    handle_.ring().release_block(verdict.descriptor, verdict.word);
+    handle_.count_release();
+  } else if (!requeue_block(verdict.descriptor, verdict.word, deliveries_of(verdict.word),
+                            platform::now_ns() + kRequeueWaitNs)) {
     // The lock's holder is stopped. The message stays BORROWED and goes back when this handle's
     // token is free: left unclean, so that others recover it.
-    leave_unclean_ = true;
-    let_go_of_one();
+    handle_.leave_unclean();
+    handle_.count_release();
   }
 }
 
-/// Under the lock: BORROWED -> READY with the old sequence, or dropped after too many deliveries.
-/// False if the lock was not to be had or the block is not ours any more.
-bool Channel::requeue_block(std::uint32_t index, StateWord word,
-                            std::uint32_t deliveries) noexcept {
+bool Redelivery::requeue_block(std::uint32_t index, StateWord word, std::uint32_t deliveries,
+                               std::int64_t deadline_ns) noexcept {
+  AttachedRing& ring = handle_.ring();
   // Also a closed handle gives back what it holds; the token stays as long as it holds anything.
-  if (ring_->enter_to_leave(platform::now_ns() + kRequeueWaitNs) != ErrorCode::ok) return false;
-  Header& header = ring_->header();
-  Descriptor& descriptor = ring_->segment->descriptor(index);
-  if (descriptor.state.load(std::memory_order_relaxed) != word) {
-    ring_->leave();
+  if (ring.token_lost()) return false;
+  if (ring.lock_although_closed(deadline_ns) != ErrorCode::ok) return false;
+  const StateWord found = ring.blocks().word_of(index);
+  if (found != word && found != with_state(word, State::kKept)) {
+    ring.unlock();
     return false;
   }
-  const std::uint64_t bytes = descriptor.payload_bytes + descriptor.metadata_bytes;
   if (deliveries >= kMaxDeliveries) {
-    const std::uint64_t id = descriptor.sequence;
-    drop_block(*ring_->segment, ring_->allocator, ring_->recovery, index);
-    ring_->leave();
-    ring_->space_event.wake_all();
-    message_is_finished();
+    const std::uint64_t id = ring.segment().descriptor(index).sequence;
+    ring.blocks().drop(index);
+    ring.unlock();
+    ring.space_event().wake_all();
+    ring.wake_if_stream_may_end();
     log_poison(id, deliveries);
-    let_go_of_one();
-    return true;
+  } else {
+    ring.blocks().requeue(index, word, deliveries);
+    ring.unlock();
+    ring.data_event().wake_one();
   }
-  descriptor.state.store(make_state(State::kReady, 0, deliveries, generation_of(word)),
-                         std::memory_order_release);
-  ring_->queue.insert_by_sequence(index, bytes);
-  if (index != geometry().relief_descriptor()) {
-    header.borrowed_blocks -= 1;
-    header.borrowed_bytes -= bytes;
-  }
-  ring_->leave();
-  ring_->data_event.wake_one();
-  let_go_of_one();
+  handle_.count_release();
   return true;
 }
 
-void Channel::log_poison(std::uint64_t id, std::uint32_t deliveries) const noexcept {
+void Redelivery::log_poison(std::uint64_t id, std::uint32_t deliveries) const noexcept {
   try {
-    log(LogLevel::warning, "ring '" + name() + "': message " + std::to_string(id) +
+    log(LogLevel::warning, "ring '" + handle_.ring().name() + "': message " + std::to_string(id) +
                                " is dropped, it came back from all of its " +
                                std::to_string(deliveries) + " deliveries");
   } catch (const std::bad_alloc&) {
     log(LogLevel::warning, "a message is dropped after too many deliveries");
   }
-}
-
-/// Under the lock: whether a message may still come back from another consumer.
-bool Channel::others_hold_messages() const noexcept {
-  for (std::uint32_t index = 0; index < geometry().descriptor_count; ++index) {
-    const StateWord word = ring_->segment->descriptor(index).state.load(std::memory_order_relaxed);
-    if (state_of(word) == State::kBorrowed && owner_of(word) != ring_->participants.self()) {
-      return true;
-    }
-  }
-  return false;
 }
 
 }  // namespace ipc0cp::shm

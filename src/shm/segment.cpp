@@ -96,7 +96,22 @@ int Segment::map(const platform::File& file, const Geometry& geometry,
   return 0;
 }
 
-void Segment::initialise(std::uint32_t options) noexcept {
+int Segment::reserve_descriptors(int file, std::uint32_t begin, std::uint32_t end) const noexcept {
+  const std::uint64_t page = platform::page_bytes();
+  const std::uint64_t first_byte = geometry_.offset_of_descriptor(begin) / page * page;
+  const std::uint64_t end_byte = geometry_.offset_of_descriptor(end);
+  return platform::reserve(file, first_byte, control_.data() + first_byte, end_byte - first_byte);
+}
+
+int Segment::reserve_control_pages(int file, std::uint32_t descriptor_mark) const noexcept {
+  const int error =
+      platform::reserve(file, 0, control_.data(), geometry_.offset_of_descriptor(descriptor_mark));
+  if (error != 0) return error;
+  const std::uint32_t relief = geometry_.relief_descriptor();
+  return reserve_descriptors(file, relief, relief + 1);
+}
+
+void Segment::initialise(std::uint32_t options, std::uint32_t descriptor_mark) noexcept {
   Header& header = *header_;
   header.magic = kMagic;
   header.layout_version = kLayoutVersion;
@@ -113,9 +128,18 @@ void Segment::initialise(std::uint32_t options) noexcept {
   header.ring_id = platform::random_word();
   header.created_ns = platform::now_ns();
   header.options.store(options, std::memory_order_relaxed);
+  header.descriptor_mark.store(descriptor_mark, std::memory_order_relaxed);
   header.next_sequence = 1;
   header.returned_head.store(kNone, std::memory_order_relaxed);
   header.collecting = kNone;
+}
+
+Descriptor& Segment::relief_or_new_descriptor(std::uint32_t index) const noexcept {
+  if (index == geometry_.relief_descriptor()) return descriptors_[index];
+  const std::uint32_t mark = descriptor_mark();
+  if (index >= mark) return stray_descriptor();
+  known_mark_.store(mark, std::memory_order_relaxed);
+  return descriptors_[index];
 }
 
 Descriptor& Segment::stray_descriptor() const noexcept {

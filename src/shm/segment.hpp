@@ -2,6 +2,7 @@
 // A mapped ring: geometry kept privately, and checked access to the shared structures.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -29,6 +30,10 @@ struct Geometry {
 
   [[nodiscard]] std::uint32_t relief_descriptor() const noexcept { return descriptor_count - 1; }
   [[nodiscard]] std::uint64_t arena_bytes() const noexcept { return main_bytes + relief_bytes; }
+  /// From the start of the file.
+  [[nodiscard]] std::uint64_t offset_of_descriptor(std::uint32_t index) const noexcept {
+    return descriptors_offset + index * sizeof(Descriptor);
+  }
   bool operator==(const Geometry&) const noexcept = default;
 };
 
@@ -67,19 +72,35 @@ class Segment {
                                  std::string& what_is_wrong);
   /// Maps the file. A consumer maps the arena read-only.
   int map(const platform::File& file, const Geometry& geometry, bool arena_writable) noexcept;
+  /// Backs descriptors [begin, end) with memory, which may be there already. @return 0 or an errno.
+  int reserve_descriptors(int file, std::uint32_t begin, std::uint32_t end) const noexcept;
+  /// Backs the control pages of a fresh file, the descriptors up to `descriptor_mark`.
+  /// @return 0 or an errno.
+  int reserve_control_pages(int file, std::uint32_t descriptor_mark) const noexcept;
   /// Fills the control pages of a fresh, all-zero file, but for the derived state.
-  void initialise(std::uint32_t options) noexcept;
+  void initialise(std::uint32_t options, std::uint32_t descriptor_mark) noexcept;
 
   [[nodiscard]] const Geometry& geometry() const noexcept { return geometry_; }
   [[nodiscard]] Header& header() const noexcept { return *header_; }
   [[nodiscard]] Slot& slot(std::uint32_t index) const noexcept {
     return slots_[index < kSlotCount ? index : 0];
   }
-  /// An index outside the table gives a private descriptor and marks the ring as damaged.
+  /// An index outside the table, or of a descriptor that is not backed by memory, gives a private
+  /// descriptor and marks the ring as damaged.
   [[nodiscard]] Descriptor& descriptor(std::uint32_t index) const noexcept {
-    if (index < geometry_.descriptor_count) [[likely]]
+    if (index < known_mark_.load(std::memory_order_relaxed)) [[likely]]
       return descriptors_[index];
-    return stray_descriptor();
+    return relief_or_new_descriptor(index);
+  }
+  /// Descriptors [0, mark) are backed by memory, and that of the relief block.
+  [[nodiscard]] std::uint32_t descriptor_mark() const noexcept {
+    const std::uint32_t mark = header_->descriptor_mark.load(std::memory_order_acquire);
+    return mark < geometry_.relief_descriptor() ? mark : geometry_.relief_descriptor();
+  }
+  /// For going through all descriptors that are backed: the number that follows; ends, like that
+  /// of the relief block's, with their count.
+  [[nodiscard]] std::uint32_t next_descriptor(std::uint32_t index) const noexcept {
+    return index + 1 == descriptor_mark() ? geometry_.relief_descriptor() : index + 1;
   }
   [[nodiscard]] std::byte* arena() const noexcept { return arena_.data(); }
   [[nodiscard]] const platform::Mapping& control_mapping() const noexcept { return control_; }
@@ -92,6 +113,7 @@ class Segment {
   [[nodiscard]] BlockFields read_fields(std::uint32_t index) const noexcept;
 
  private:
+  [[nodiscard]] Descriptor& relief_or_new_descriptor(std::uint32_t index) const noexcept;
   [[nodiscard]] Descriptor& stray_descriptor() const noexcept;
 
   Geometry geometry_;
@@ -100,6 +122,7 @@ class Segment {
   Header* header_ = nullptr;
   Slot* slots_ = nullptr;
   Descriptor* descriptors_ = nullptr;
+  mutable std::atomic<std::uint32_t> known_mark_{0};  ///< The mark as it was last seen.
   mutable Descriptor stray_{};
 };
 

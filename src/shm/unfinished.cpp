@@ -8,7 +8,7 @@ namespace ipc0cp::shm {
 bool Unfinished::add(std::uint32_t descriptor, StateWord word, bool viewed) noexcept {
   const std::lock_guard guard(mutex_);
   try {
-    entries_.push_back({descriptor, word, word, std::this_thread::get_id(), viewed, false, false});
+    entries_.push_back({descriptor, word, word, platform::thread_number(), viewed, false, false});
     return true;
   } catch (const std::bad_alloc&) {
     return false;
@@ -28,7 +28,8 @@ std::size_t Unfinished::find(std::uint32_t descriptor, StateWord borrowed_word) 
   return count;
 }
 
-Unfinished::Verdict Unfinished::let_go(std::uint32_t descriptor, StateWord borrowed_word) noexcept {
+Unfinished::Verdict Unfinished::end_message(std::uint32_t descriptor,
+                                            StateWord borrowed_word) noexcept {
   const std::lock_guard guard(mutex_);
   const std::size_t index = find(descriptor, borrowed_word);
   if (index == entries_.size()) return {};
@@ -49,11 +50,20 @@ Unfinished::Verdict Unfinished::requeue(std::uint32_t descriptor,
   return {};
 }
 
+bool Unfinished::forget(std::uint32_t descriptor, StateWord borrowed_word) noexcept {
+  const std::lock_guard guard(mutex_);
+  const std::size_t index = find(descriptor, borrowed_word);
+  if (index == entries_.size()) return false;
+  remove(index, Fate::requeued);
+  return true;
+}
+
 Unfinished::Verdict Unfinished::requeue_latest() noexcept {
+  const std::uint64_t thread = platform::thread_number();
   const std::lock_guard guard(mutex_);
   for (std::size_t index = entries_.size(); index-- > 0;) {
     Entry& entry = entries_[index];
-    if (entry.finished || entry.requeue || entry.thread != std::this_thread::get_id()) continue;
+    if (entry.finished || entry.requeue || entry.thread != thread) continue;
     if (!entry.held) return remove(index, Fate::requeued);
     entry.requeue = true;
     return {};

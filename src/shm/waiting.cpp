@@ -3,7 +3,9 @@
 
 #include <algorithm>
 
+#include "platform/fence.hpp"
 #include "platform/futex.hpp"
+#include "platform/processors.hpp"
 #include "shm/layout.hpp"
 
 namespace ipc0cp::shm {
@@ -12,10 +14,12 @@ std::uint32_t Event::announce() noexcept {
   std::uint32_t word = word_.load(std::memory_order_seq_cst);
   while ((word & kEventWaiters) == 0) {
     if (word_.compare_exchange_weak(word, word | kEventWaiters, std::memory_order_seq_cst)) {
-      return word | kEventWaiters;
+      word |= kEventWaiters;
+      platform::fence_after_rmw();
+      return word;
     }
   }
-  // W was set by another waiter; a store of our own gives us a place in the total order.
+  // W was set by another waiter, so there was no read-modify-write of ours.
   std::atomic_thread_fence(std::memory_order_seq_cst);
   return word;
 }
@@ -25,6 +29,7 @@ void Event::sleep(std::uint32_t announced, std::int64_t wait_ns) noexcept {
 }
 
 bool Event::someone_waits() const noexcept {
+  platform::fence_after_rmw();
   return (word_.load(std::memory_order_seq_cst) & kEventWaiters) != 0;
 }
 
@@ -40,26 +45,33 @@ void Event::signal(int count) noexcept {
   }
 }
 
-std::int64_t SpinBudget::nanoseconds(std::uint32_t participants) const noexcept {
-  const std::int64_t budget = budget_ns_.load(std::memory_order_relaxed);
-  if (processors_ < 2) return 0;
-  if (participants <= processors_) return budget;
-  return std::min(budget, kMostSharedNs) * processors_ / participants;
+bool SpinBudget::is_elsewhere(std::uint32_t peer_on) noexcept {
+  if (processors_.count < 2) return false;
+  if (peer_on == 0 || peer_on != platform::current_processor()) return true;
+  waits_beside_ += 1;
+  return waits_beside_ % kWaitsPerTrial == 0;
+}
+
+std::int64_t SpinBudget::nanoseconds() const noexcept {
+  const std::uint32_t participants = header_.producers + header_.consumers;
+  std::int64_t most_ns = budget_ns_;
+  if (processors_.rationed) most_ns = std::min(most_ns, kMostRationedNs);
+  if (participants <= processors_.count) return most_ns;
+  return std::min(most_ns, kMostSharedNs) * processors_.count / participants;
 }
 
 void SpinBudget::hit() noexcept {
-  const std::int64_t budget = budget_ns_.load(std::memory_order_relaxed);
-  budget_ns_.store(std::min(kMostNs, budget + budget / 4 + kLeastNs), std::memory_order_relaxed);
+  budget_ns_ = std::min(kMostNs, budget_ns_ + budget_ns_ / 4 + kLeastNs);
 }
 
 void SpinBudget::slept(std::int64_t nanoseconds) noexcept {
+  if (!peer_is_elsewhere_) return;  // However short: no spin would have caught it.
   if (nanoseconds < kMostNs) {
-    hit();  // A spin would have caught it.
+    hit();  // A longer spin would have caught it.
     return;
   }
-  const std::int64_t budget = budget_ns_.load(std::memory_order_relaxed);
   // Below the least a spin is not worth its first look at the clock; a hit brings it back.
-  budget_ns_.store(budget < kLeastNs ? 0 : budget - budget / 4, std::memory_order_relaxed);
+  budget_ns_ = budget_ns_ < kLeastNs ? 0 : budget_ns_ - budget_ns_ / 4;
 }
 
 }  // namespace ipc0cp::shm

@@ -113,14 +113,14 @@ void add_watching(List& list) {
     return hands.consumer->peek(hands.patience, head);
   });
   add("watch_for_messages", attach_consumer, [](VictimHands& hands) {
-    hands.consumer->await_answer(std::atomic<bool>(false));
+    hands.consumer->watch().await_answer(std::atomic<bool>(false));
     return ErrorCode::ok;
   });
   add("watch_for_room", attach_producer, [](VictimHands& hands) {
     // Something was freed meanwhile, so it does not sleep.
-    const std::uint32_t freed_before = hands.producer->blocks_freed() - 1;
-    hands.producer->await_room(kCopied, freed_before, false, std::atomic<bool>(false));
-    hands.producer->forget_want();
+    const std::uint32_t freed_before = hands.producer->watch().blocks_freed() - 1;
+    hands.producer->watch().await_room(kCopied, freed_before, false, std::atomic<bool>(false));
+    hands.producer->watch().forget_want();
     return ErrorCode::ok;
   });
 }

@@ -40,12 +40,12 @@ Handle open_consumer(const RingOptions& options, bool auto_unlink, std::int64_t 
 ErrorCode push(shm::Channel& producer, MessageId id, std::size_t payload_bytes,
                std::int64_t timeout_ns) {
   const auto payload = payload_of(id, payload_bytes);
-  shm::Deadline deadline(timeout_ns);
+  platform::Deadline deadline(timeout_ns);
   return producer.push(metadata_of(id), payload, deadline);
 }
 
 ErrorCode pop(shm::Channel& consumer, MessageId& id, Message& message, std::int64_t timeout_ns) {
-  shm::Deadline deadline(timeout_ns);
+  platform::Deadline deadline(timeout_ns);
   const ErrorCode result = consumer.pop(deadline, message);
   id = result == ErrorCode::ok ? id_of(message.payload(), message.metadata()) : 0;
   return result;

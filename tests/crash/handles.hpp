@@ -17,7 +17,7 @@ struct RingOptions {
 };
 
 struct LetGo {
-  void operator()(shm::Channel* channel) const noexcept { channel->let_go(); }
+  void operator()(shm::Channel* channel) const noexcept { channel->detach(); }
 };
 using Handle = std::unique_ptr<shm::Channel, LetGo>;
 

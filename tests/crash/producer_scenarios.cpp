@@ -131,6 +131,29 @@ void add_growing(List& list) {
                   0,
                   0,
                   true});
+  // All descriptors that have memory are in use, so others have to get some.
+  std::vector<MessageId> queued;
+  for (MessageId id = kRepairerId + 1; queued.size() < shm::kDescriptorsAtATime - 1; ++id) {
+    queued.push_back(id);
+  }
+  const auto shallow = [queued](World& world) {
+    open_both(world);
+    for (const MessageId id : queued) push_from(world, {{id, kTiny}});
+    if (!world.producer->ring().blocks().lacks_descriptors()) {
+      throw std::runtime_error("a descriptor is left");
+    }
+  };
+  std::vector<MessageId> deeper = queued;
+  deeper.push_back(kVictimId);
+  list.push_back({"push_deepening",
+                  deepening_ring(),
+                  shallow,
+                  attach_producer,
+                  push_of(kTiny),
+                  {left(queued), left(deeper)},
+                  0,
+                  0,
+                  true});
   // Two views fill the main part, so the relief block has to be taken.
   const auto filled = [](World& world) {
     open_both(world);
@@ -160,6 +183,46 @@ void add_growing(List& list) {
                   {left({4, 5}, 2), left({5}, 3), left({5}, 2)},
                   2,
                   1});
+}
+
+void add_trimming(List& list) {
+  const auto trim_of = [](Handle VictimHands::*handle) {
+    return [handle](VictimHands& hands) {
+      std::uint64_t given_back_bytes = 0;
+      const ErrorCode result = (hands.*handle)->trim(given_back_bytes);
+      return result == ErrorCode::ok && given_back_bytes == 0 ? ErrorCode::no_space : result;
+    };
+  };
+  // A message that lies low in a ring that has held a large one.
+  const auto was_large = [](World& world) {
+    open_both(world);
+    push_from(world, {{1, 100'000}});
+    pop_into(world, 1);
+    world.views.clear();
+    static_cast<void>(world.producer->stats());  // Collects the block, so that the next lies low.
+    push_from(world, {{2, kInline}});
+  };
+  const auto add = [&](std::string name, auto prepare, auto operate) {
+    list.push_back({std::move(name), growing_ring(), was_large, prepare, operate, {left({2})}, 0});
+  };
+  add("trim", attach_producer, trim_of(&VictimHands::producer));
+  add("trim_by_consumer", attach_consumer, trim_of(&VictimHands::consumer));
+  // The relief block has been used, and two views fill the main part.
+  const auto relief_used = [](World& world) {
+    open_both(world);
+    push_from(world, {{1, 8000}, {2, 8000}});
+    pop_into(world, 2);
+    push_from(world, {{3, kCopied}});
+    pop_into(world, 1);
+    push_from(world, {{4, kInline}});
+  };
+  list.push_back({"trim_relief",
+                  small_ring(),
+                  relief_used,
+                  attach_producer,
+                  trim_of(&VictimHands::producer),
+                  {left({4}, 2)},
+                  2});
 }
 
 }  // namespace ipc0cp::crash

@@ -3,13 +3,15 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstring>
 #include <stdexcept>
+#include <utility>
 
 #include "handles.hpp"
-#include "shm/life.hpp"
+#include "shm/ring_name.hpp"
 #include "structure.hpp"
 
 namespace ipc0cp::crash {
@@ -58,13 +60,13 @@ std::unique_ptr<RingFile> RingFile::open(const std::string& name) {
 bool RingFile::changed() {
   const std::byte* control = segment_.control_mapping().data();
   const auto parts = changing_parts(segment_.geometry());
+  bool differs = backing_changed();
   if (last_seen_.empty()) {
     for (const Range& part : parts) {
       last_seen_.insert(last_seen_.end(), control + part.begin, control + part.begin + part.bytes);
     }
     return true;
   }
-  bool differs = false;
   std::byte* seen = last_seen_.data();
   for (const Range& part : parts) {
     if (std::memcmp(seen, control + part.begin, part.bytes) != 0) {
@@ -74,6 +76,12 @@ bool RingFile::changed() {
     seen += part.bytes;
   }
   return differs;
+}
+
+bool RingFile::backing_changed() {
+  struct stat status {};
+  require_system(fstat(file_.get(), &status) == 0, "fstat");
+  return std::exchange(last_blocks_, status.st_blocks) != status.st_blocks;
 }
 
 void RingFile::copy_control_to(const shm::Segment& target) const {
@@ -127,9 +135,7 @@ CopyChecker::CopyChecker(const shm::Geometry& geometry)
     : memory_(memfd_create("crash-copy", MFD_CLOEXEC)) {
   require_system(platform::set_size(memory_, geometry.file_bytes) == 0, "size of a copy");
   require_system(segment_.map(memory_, geometry, true) == 0, "map a copy");
-  allocator_ = std::make_unique<shm::Allocator>(segment_);
-  queue_ = std::make_unique<shm::Queue>(segment_);
-  recovery_ = std::make_unique<shm::Recovery>(segment_, *allocator_, *queue_);
+  recovery_ = std::make_unique<shm::Recovery>(segment_);
 }
 
 Observation CopyChecker::observe(const RingFile& ring, Violations& violations) const {

@@ -30,7 +30,8 @@ class RingFile {
   /// Null while the name is absent.
   static std::unique_ptr<RingFile> open(const std::string& name);
 
-  /// Whether the control pages differ from what they were at the last call.
+  /// Whether the control pages, or how much of the file is backed by memory, differ from what they
+  /// were at the last call.
   bool changed();
   [[nodiscard]] const shm::Segment& segment() const noexcept { return segment_; }
 
@@ -42,11 +43,13 @@ class RingFile {
   void check_backing(Violations& violations) const;
 
  private:
+  bool backing_changed();
   [[nodiscard]] bool is_backed(std::uint64_t begin, std::uint64_t end) const;
 
   platform::File file_;
   shm::Segment segment_;
   std::vector<std::byte> last_seen_;
+  std::int64_t last_blocks_ = 0;
 };
 
 /// Recovers private copies of the control pages and checks what comes out.
@@ -67,8 +70,6 @@ class CopyChecker {
 
   platform::File memory_;
   shm::Segment segment_;
-  std::unique_ptr<shm::Allocator> allocator_;
-  std::unique_ptr<shm::Queue> queue_;
   std::unique_ptr<shm::Recovery> recovery_;
 };
 

@@ -2,7 +2,7 @@
 #include "scenario.hpp"
 
 #include "scenario_parts.hpp"
-#include "shm/life.hpp"
+#include "shm/ring_name.hpp"
 
 namespace ipc0cp::crash {
 namespace {
@@ -13,7 +13,7 @@ std::function<void(Board&)> body_of(const Scenario& scenario, const RingOptions&
     hands.ring = ring;
     hands.board = &board;
     scenario.prepare_victim(hands);
-    hands.patience = shm::Deadline(kPatienceNs);
+    hands.patience = platform::Deadline(kPatienceNs);
     Victim::begin();
     board.result = static_cast<std::uint32_t>(scenario.operate(hands));
     Victim::end(board);
@@ -28,6 +28,7 @@ std::vector<Scenario> all_scenarios() {
   for (Scenario& scenario : list) scenario.repairable = scenario.held_by_world > 0;
   add_pushing(list);
   add_growing(list);
+  add_trimming(list);
   add_popping(list);
   add_batches(list);
   add_watching(list);

@@ -36,7 +36,7 @@ struct VictimHands {
   Message message;
   Message next;
   std::vector<Message> many;
-  shm::Deadline patience{kPatienceNs};
+  platform::Deadline patience{kPatienceNs};
 };
 
 struct Scenario {

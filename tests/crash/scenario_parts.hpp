@@ -12,6 +12,7 @@ namespace ipc0cp::crash {
 
 inline constexpr std::uint64_t kSmallRing = 16 << 10;
 inline constexpr std::uint64_t kGrowingRing = 200 << 10;
+inline constexpr std::size_t kTiny = 16;
 inline constexpr std::size_t kInline = 100;   ///< Copied inside the lock, both ways.
 inline constexpr std::size_t kCopied = 2000;  ///< Lent and published, copied out at pop.
 inline constexpr std::size_t kViewed = 5000;  ///< Popped as a view.
@@ -64,8 +65,7 @@ inline std::function<ErrorCode(VictimHands&)> push_of(std::size_t bytes, Message
 }
 
 inline void note_view(VictimHands& hands) {
-  const auto offset =
-      hands.message.payload().data() - hands.consumer->membership().segment->arena();
+  const auto offset = hands.message.payload().data() - hands.consumer->ring().segment().arena();
   hands.board->view_offset = static_cast<std::uint64_t>(offset);
   hands.board->view_bytes = hands.message.payload().size();
 }
@@ -89,7 +89,7 @@ inline void attach_and_loan(VictimHands& hands) {
   must(hands.producer->loan(kCopied, 64, 32, hands.patience, hands.loan));
   const auto payload = payload_of(kVictimId, kCopied);
   std::copy(payload.begin(), payload.end(), hands.loan.bytes().begin());
-  const auto offset = hands.loan.bytes().data() - hands.producer->membership().segment->arena();
+  const auto offset = hands.loan.bytes().data() - hands.producer->ring().segment().arena();
   hands.board->view_offset = static_cast<std::uint64_t>(offset);
   hands.board->view_bytes = kCopied;
   hands.board->popped = kVictimId;
@@ -117,11 +117,16 @@ inline Observation given_up(std::vector<MessageId> queue) {
 inline RingOptions small_ring() { return {"", kSmallRing, 8, false}; }
 inline RingOptions growing_ring() { return {"", kGrowingRing, 4, false}; }
 
+inline RingOptions deepening_ring() {
+  return {"", kGrowingRing, shm::kDescriptorsAtATime + 4, false};
+}
+
 using List = std::vector<Scenario>;
 
 void add_attaching(List& list);
 void add_pushing(List& list);
 void add_growing(List& list);
+void add_trimming(List& list);
 void add_popping(List& list);
 void add_batches(List& list);
 void add_watching(List& list);

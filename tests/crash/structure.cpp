@@ -64,7 +64,7 @@ class StructureCheck {
             "the relief mark is past the relief block");
     if (inhabitants_ == Inhabitants::some) return;
     require(header_.returned_head.load() == kNone, "the stack of returned blocks is not empty");
-    require(header_.claimant == 0, "a dead producer is the claimant");
+    require(header_.priority == 0, "a dead producer has priority");
     require(header_.producers == 0 && header_.consumers == 0, "the dead are counted as alive");
     for (std::uint32_t slot = 1; slot < shm::kSlotCount; ++slot) {
       const auto role = shm::role_of(segment_.slot(slot).word.load());
@@ -197,7 +197,7 @@ class StructureCheck {
   /// Each descriptor is a block, a hole or a spare, and the right one of them.
   void check_descriptors() {
     const std::uint32_t relief = segment_.geometry().relief_descriptor();
-    for (std::uint32_t index = 0; index <= relief; ++index) {
+    for (std::uint32_t index = 0; index <= relief; index = segment_.next_descriptor(index)) {
       const State now = state(index);
       const std::string who = "descriptor " + std::to_string(index);
       const bool ready = now == State::kReady;
@@ -224,7 +224,8 @@ class StructureCheck {
     std::uint64_t borrowed_bytes = 0;
     std::uint32_t live = 0;
     std::uint32_t borrowed = 0;
-    for (std::uint32_t index = 0; index < segment_.geometry().relief_descriptor(); ++index) {
+    for (std::uint32_t index = 0; index < segment_.geometry().relief_descriptor();
+         index = segment_.next_descriptor(index)) {
       const State now = state(index);
       if (now == State::kFree || now == State::kQuarantined) continue;
       const Descriptor& block = segment_.descriptor(index);

@@ -75,7 +75,7 @@ class Survivors {
     const Board& board = stage_.victim->board();
     if (!scenario_.keeps_block || board.view_bytes == 0) return;
     const auto expected = payload_of(board.popped, board.view_bytes);
-    const std::byte* block = world_.producer->membership().segment->arena() + board.view_offset;
+    const std::byte* block = world_.producer->ring().segment().arena() + board.view_offset;
     if (!std::equal(expected.begin(), expected.end(), block)) {
       violations_.emplace_back("the block of a living process was given to others");
     }
@@ -121,7 +121,7 @@ class Survivors {
   /// A ring without a living consumer, or without anybody: come anew, as users would.
   void come_anew() {
     if (!world_.consumer) world_.consumer = open_consumer(world_.ring);
-    if (world_.producer && world_.producer->retired()) {
+    if (world_.producer && world_.producer->ring().retired()) {
       const ErrorCode result = push(*world_.producer, next_id_++, kLivingBytes, kShortNs);
       if (result != ErrorCode::no_consumers) {
         violations_.push_back("a producer of a ring that was given up: " + text_of(result));

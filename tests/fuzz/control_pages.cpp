@@ -20,6 +20,7 @@
 #include "ipc0cp/log.hpp"
 #include "ipc0cp/ring_buffer.hpp"
 #include "shm/channel.hpp"
+#include "shm/ring_name.hpp"
 
 namespace ipc0cp::fuzz {
 namespace {
@@ -52,7 +53,7 @@ class Victim {
     options.max_messages = kMaxMessages;
     producers_.push_back(std::make_unique<SharedRingBufferProducer>(name_, kRingBytes, options));
     consumers_.push_back(std::make_unique<SharedRingBufferConsumer>(name_, kRingBytes));
-    segment_ = consumers_.front()->channel().membership().segment.get();
+    segment_ = &consumers_.front()->channel().ring().segment();
     const auto pages = control_pages();
     sound_pages_.assign(pages.begin(), pages.end());
   }
@@ -179,9 +180,7 @@ class Victim {
     return {segment_->control_mapping().data(), segment_->geometry().arena_offset};
   }
 
-  static bool works(shm::Channel& channel) {
-    return channel.membership().refusal.load() == ErrorCode::ok;
-  }
+  static bool works(shm::Channel& channel) { return channel.ring().refusal() == ErrorCode::ok; }
 
   std::string name_;
   std::vector<std::byte> sound_pages_;
@@ -206,7 +205,7 @@ class Place {
  private:
   void clear() {
     victim_.reset();
-    unlink(("/dev/shm/ipc0cp." + name_).c_str());
+    unlink(shm::path_of(name_).c_str());
   }
 
   std::string name_ = "fuzz-" + std::to_string(getpid());

@@ -6,11 +6,11 @@
 #include <span>
 #include <string>
 
-#include "codec.hpp"
 #include "fuzz_input.hpp"
 #include "ipc0cp/error.hpp"
 #include "ipc0cp/flatbuffer.hpp"
 #include "messages.hpp"
+#include "objects/codec.hpp"
 
 namespace ipc0cp::fuzz {
 namespace {

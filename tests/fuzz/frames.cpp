@@ -76,11 +76,18 @@ Course read_stream(std::span<const std::byte> input, std::size_t piece) {
   return course;
 }
 
-std::string write_stream(const Course& course) {
+/// The stream with the same messages, unless a producer refuses one.
+std::optional<std::string> write_stream(const Course& course) {
   std::string output;
   StdioProducer producer(std::make_unique<Memory>(output));
   for (const auto& [metadata, payload] : course.messages) {
-    producer.push_raw(metadata, std::as_bytes(std::span(payload)));
+    try {
+      producer.push_raw(metadata, std::as_bytes(std::span(payload)));
+    } catch (const Error& error) {
+      // A frame carries any metadata, a producer only takes what a reader of objects does.
+      require(error.code() == ErrorCode::invalid_argument, "only bad metadata is refused");
+      return std::nullopt;
+    }
   }
   if (course.end == ErrorCode::ok) {
     producer.close();
@@ -101,10 +108,11 @@ void check(std::span<const std::byte> input) {
   byte_by_byte.text = in_pieces.text = course.text;
   require(byte_by_byte == course, "single bytes make no difference");
   require(in_pieces == course, "pieces make no difference");
-  const std::string again = write_stream(course);
-  require(
-      again.size() <= stream.size() && std::memcmp(again.data(), stream.data(), again.size()) == 0,
-      "what was read is written the same way");
+  if (const std::optional<std::string> again = write_stream(course)) {
+    const bool is_same = again->size() <= stream.size() &&
+                         std::memcmp(again->data(), stream.data(), again->size()) == 0;
+    require(is_same, "what was read is written the same way");
+  }
 }
 
 }  // namespace

@@ -5,9 +5,9 @@
 #include <cstdint>
 #include <string>
 
-#include "codec_json.hpp"
 #include "fuzz_input.hpp"
 #include "ipc0cp/json.hpp"
+#include "objects/codec_json.hpp"
 #include "objects/rebuild.hpp"
 
 namespace ipc0cp::fuzz {

@@ -27,6 +27,7 @@
 #include "ipc0cp/ring_buffer.hpp"
 #include "platform/clock.hpp"
 #include "shm/layout.hpp"
+#include "shm/ring_name.hpp"
 #include "shm/segment.hpp"
 #include "storm/processes.hpp"
 
@@ -70,7 +71,7 @@ bool is_over() { return g_board->stop || g_board->generation != g_generation; }
 std::string ring_of(std::uint32_t generation) {
   return g_board->ring + "-" + std::to_string(generation);
 }
-std::string file_of(std::uint32_t generation) { return "/dev/shm/ipc0cp." + ring_of(generation); }
+std::string file_of(std::uint32_t generation) { return shm::path_of(ring_of(generation)); }
 
 // ---- traffic ------------------------------------------------------------------------------------
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from commands import HERE, build, configure, ring_name, run
 
 # Templates of the C++ library that every program may bring: the dynamic linker keeps one.
+# A return type comes first, and may be a decltype with parentheses of its own.
 STANDARD_LIBRARY = re.compile(r"(typeinfo (name )?for |vtable for |guard variable for )?"
-                              r"[\w:<>*&, ]*?\b(std|__gnu_cxx)::")
+                              r"(decltype \(.*?\) )?[\w:<>*&, ]*?\b(std|__gnu_cxx)::")
 OURS = re.compile(r"(typeinfo (name )?for |vtable for |guard variable for )?"
                   r"(?!.*\bipc0cp::(shm|platform)::\w+::)ipc0cp::")
 WEAK = {"V", "W", "u"}

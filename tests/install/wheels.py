@@ -67,7 +67,7 @@ def build_sdist(work: Path) -> Path:
     with tarfile.open(archive) as tar:
         names = {name.split("/", 1)[1] for name in tar.getnames() if "/" in name}
     needed = tracked("CMakeLists.txt", "pyproject.toml", "README.md", "LICENSE", "cmake", "include",
-                     "src", "python/CMakeLists.txt", "python/bindings", "python/ipc0cp")
+                     "src", "bindings/python", "python/ipc0cp")
     assert needed <= names, f"not in the sdist: {sorted(needed - names)}"
     built = {name for name in names
              if re.search(r"\.(so|o|a|pyc|whl)$|^(build|\.venv|\.git)/", name)}

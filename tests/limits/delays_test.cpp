@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "ipc0cp/exit.hpp"
 #include "platform/clock.hpp"
 #include "storm/processes.hpp"
 #include "unit/shm_pair.hpp"
@@ -52,7 +53,7 @@ class Delays {
 class Staying {
  public:
   template <class Work>
-  explicit Staying(Work work)
+  explicit Staying(Work work, bool is_ready = true)
       : ready_(shared_flag()),
         child_(
             [&] {
@@ -62,12 +63,15 @@ class Staying {
               });
             },
             false) {
-    while (!ready_) std::this_thread::yield();
+    if (is_ready) wait_until_ready();
   }
   Staying(const Staying&) = delete;
   Staying& operator=(const Staying&) = delete;
   ~Staying() { munmap(&ready_, sizeof ready_); }
 
+  void wait_until_ready() const {
+    while (!ready_) std::this_thread::yield();
+  }
   /// Its token is free from the returned moment on at the latest.
   std::int64_t kill() {
     child_.kill();
@@ -92,7 +96,7 @@ class Staying {
 auto lock_holder(const Pair& pair) {
   return [&pair](auto stay) {
     auto consumer = pair.another_consumer();
-    while (!consumer.channel().membership().lock.try_acquire()) {
+    while (consumer.channel().ring().try_lock() != ErrorCode::ok) {
     }
     stay();
   };
@@ -157,7 +161,9 @@ TEST_F(DelaysTest, OfAMessageThatComesBackFromTheDead) {
     const std::uint64_t waits = pair.header().consumer_waits;
     auto popping = std::async(std::launch::async, [&] {
       pair.expect_pop(9000, round);
-      return platform::now_ns();
+      const std::int64_t popped_ns = platform::now_ns();
+      pair.consumer.done();  // No later pop of this thread does it.
+      return popped_ns;
     });
     while (pair.header().consumer_waits == waits) std::this_thread::yield();
     const std::int64_t dead_ns = victim.kill();
@@ -182,7 +188,7 @@ TEST_F(DelaysTest, OfTheEndOfTheStream) {
       EXPECT_FALSE(consumer.pop_raw(20s).has_value());
       return platform::now_ns();
     });
-    const Header& header = consumer.channel().membership().header();
+    const Header& header = consumer.channel().ring().header();
     while (header.consumer_waits == 0) std::this_thread::yield();
     if (has_idled) std::this_thread::sleep_for(3s);
     const std::int64_t dead_ns = victim.kill();
@@ -232,6 +238,134 @@ TEST_F(DelaysTest, BesideAStoppedHolderOfTheLock) {
     again.add(ms_since(start_ns));
     EXPECT_EQ(pair.consumer.stats().used_bytes, 0U);
   }
+}
+
+TEST_F(DelaysTest, OfCallsThatNeverWaitBesideAStoppedHolder) {
+  Delays delays("a call that never waits", 10);
+  Pair pair;
+  const auto small = bytes_of(100);
+  const auto large = bytes_of(100'000);
+  const RawMessage raw{{}, small};
+  std::vector<std::byte> rows(200);
+  ProducerOptions never_blocks;
+  never_blocks.blocking = false;
+  auto producer = pair.another_producer(never_blocks);
+  ASSERT_TRUE(pair.push(100, 1));
+  Staying victim(lock_holder(pair));
+  victim.child().stop();
+  const auto measure = [&](auto call) {
+    const std::int64_t start_ns = platform::now_ns();
+    call();
+    delays.add(ms_since(start_ns));
+  };
+  for (int round = 0; round < 3; ++round) {
+    for (const auto* payload : {&small, &large}) {
+      measure([&] { EXPECT_FALSE(pair.producer.try_push_raw({}, *payload)); });
+      measure([&] { EXPECT_FALSE(pair.producer.push_raw({}, *payload, 0s)); });
+      measure([&] { EXPECT_FALSE(producer.push_raw({}, *payload)); });
+    }
+    measure([&] { EXPECT_EQ(pair.producer.push_many_raw({&raw, 1}, 0s), 0U); });
+    measure([&] { EXPECT_EQ(pair.producer.push_rows({}, rows, 100, 0s), 0U); });
+    measure([&] { expect_code(ErrorCode::timeout, [&] { pair.producer.loan(9000, 0s); }); });
+    measure([&] { expect_code(ErrorCode::buffer_empty, [&] { pair.consumer.try_pop_raw(); }); });
+    measure([&] { expect_code(ErrorCode::timeout, [&] { pair.consumer.pop_raw(0s); }); });
+    measure([&] { expect_code(ErrorCode::timeout, [&] { pair.consumer.peek(0s); }); });
+    measure([&] { expect_code(ErrorCode::timeout, [&] { pair.consumer.pop_many_raw(9, 0s); }); });
+  }
+  victim.kill();
+  pair.expect_pop(100, 1);
+  EXPECT_EQ(pair.consumer.stats().messages, 0U);
+}
+
+TEST_F(DelaysTest, OfAPushThatGrowsTheRingBesideAStoppedHolder) {
+  Delays delays("the same, with the lock lost while memory is reserved", 10);
+  constexpr std::size_t kLarge = 512 * kMebi;
+  for (int round = 0; round < 3; ++round) {
+    Pair pair(2 * kLarge);
+    ASSERT_TRUE(pair.push(100, 1));
+    const std::uint64_t mark = pair.header().main_mark;
+    const std::vector<std::byte> payload(kLarge);
+    Staying victim(
+        [&](auto stay) {
+          auto consumer = pair.another_consumer();
+          while (pair.header().main_mark < mark + 8 * kMebi) std::this_thread::yield();
+          while (consumer.channel().ring().try_lock() != ErrorCode::ok) {
+          }
+          stay();
+        },
+        /*is_ready=*/false);
+    auto pushing = std::async(std::launch::async, [&] {
+      EXPECT_FALSE(pair.producer.try_push_raw({}, payload));
+      return platform::now_ns();
+    });
+    victim.wait_until_ready();
+    victim.child().stop();
+    const std::int64_t stopped_ns = platform::now_ns();
+    const std::int64_t late_ns = std::max<std::int64_t>(0, pushing.get() - stopped_ns);
+    delays.add(static_cast<double>(late_ns) / 1e6);
+    victim.kill();
+    pair.expect_pop(100, 1);
+    expect_consistent(pair.segment());
+    EXPECT_TRUE(pair.producer.push_raw({}, payload, 60s))
+        << "the piece given up is wilderness again";
+  }
+}
+
+TEST_F(DelaysTest, OfClosingManyHandlesBesideAStoppedHolder) {
+  Delays delays("close_all_handles with 16 handles", 1000);
+  Pair pair;
+  std::vector<SharedRingBufferProducer> handles;
+  for (int count = 0; count < 14; ++count) handles.push_back(pair.another_producer());
+  Staying victim(lock_holder(pair));
+  victim.child().stop();
+  const std::int64_t start_ns = platform::now_ns();
+  close_all_handles();
+  delays.add(ms_since(start_ns));
+}
+
+// ---- growth -------------------------------------------------------------------------------------
+
+/// A message of the whole ring used to be reserved in one go, and nobody else could grow meanwhile.
+TEST_F(DelaysTest, OfPushesWhileAnotherProducerGrowsTheRing) {
+  Delays delays("a small push while 1 GiB is reserved", 10);
+  Pair pair(1024 * kMebi);
+  auto large = std::async(std::launch::async, [&] {
+    const std::optional<Loan> lent = pair.another_producer().loan(1000 * kMebi, 60s);
+    return pair.header().main_mark.load();
+  });
+  while (pair.header().growing == kNone) std::this_thread::yield();
+  std::uint64_t pushed_meanwhile = 0;
+  while (large.wait_for(0s) != std::future_status::ready) {
+    const std::int64_t start_ns = platform::now_ns();
+    if (!pair.producer.try_push_raw({}, bytes_of(100'000))) continue;
+    delays.add(ms_since(start_ns));
+    EXPECT_TRUE(pair.consumer.pop_raw(5s).has_value());
+    pushed_meanwhile += 1;
+  }
+  EXPECT_GE(large.get(), 1000 * kMebi);
+  EXPECT_GT(pushed_meanwhile, 10U);
+}
+
+/// Memory is given back in pieces as small as those in which it is taken.
+TEST_F(DelaysTest, OfPushesWhileMemoryIsGivenBack) {
+  Delays delays("a small push while 1 GiB is given back", 10);
+  Pair pair(1024 * kMebi);
+  const std::vector<std::byte> payload = bytes_of(100'000);
+  std::uint64_t pushed_meanwhile = 0;
+  for (int round = 0; round < 3; ++round) {
+    EXPECT_TRUE(pair.producer.loan(1000 * kMebi, 60s).active());
+    auto trimmed = std::async(std::launch::async, [&] { return pair.consumer.trim(); });
+    while (trimmed.wait_for(0s) != std::future_status::ready) {
+      const std::int64_t start_ns = platform::now_ns();
+      const bool pushed = pair.producer.try_push_raw({}, payload);
+      delays.add(ms_since(start_ns));
+      ASSERT_TRUE(pushed) << "the ring is empty";
+      EXPECT_TRUE(pair.consumer.pop_raw(5s).has_value());
+      pushed_meanwhile += 1;
+    }
+    EXPECT_GE(trimmed.get() + pair.producer.trim(), 900 * kMebi);
+  }
+  EXPECT_GT(pushed_meanwhile, 10U);
 }
 
 }  // namespace

@@ -28,6 +28,7 @@
 
 #include "ipc0cp/log.hpp"
 #include "ipc0cp/ring_buffer.hpp"
+#include "shm/ring_name.hpp"
 
 namespace ipc0cp::limits {
 namespace {
@@ -244,7 +245,7 @@ class Checker {
     use_as_newcomer(ring_);
     producer.reset();
     consumer.reset();
-    if (access(("/dev/shm/ipc0cp." + ring_).c_str(), F_OK) == 0) {
+    if (access(shm::path_of(ring_).c_str(), F_OK) == 0) {
       throw std::runtime_error("the file is still there");
     }
     return *result;
@@ -273,7 +274,7 @@ class Checker {
     } catch (const std::exception& problem) {
       std::printf("VIOLATION  %s, call %zu fails with %s: %s\n", scenario_.name, failure.number,
                   strerror(failure.error), problem.what());
-      unlink(("/dev/shm/ipc0cp." + ring_).c_str());
+      unlink(shm::path_of(ring_).c_str());
       return false;
     }
   }

@@ -19,20 +19,20 @@ namespace {
 constexpr int kThreads = 8;
 constexpr int kLetGo = SIGUSR2;
 
-const Membership* g_ring = nullptr;
+const AttachedRing* g_ring = nullptr;
 
 /// Ends the thread it runs in, wherever that is: no destructor runs. Not with the ring's lock in
 /// hand: that stays with the process, which lives.
 void end_this_thread(int) {
   const auto holder = g_ring->header().lock.load() & ~kLockWaiters;
-  if (holder != g_ring->participants.self()) syscall(SYS_exit, 0);
+  if (holder != g_ring->self()) syscall(SYS_exit, 0);
 }
 
 /// Threads that make one call which waits, and are ended in it.
 class EndingThreads {
  public:
   template <class Call>
-  EndingThreads(const Membership& ring, Call call) {
+  EndingThreads(const AttachedRing& ring, Call call) {
     g_ring = &ring;
     struct sigaction action {};
     action.sa_handler = end_this_thread;
@@ -79,7 +79,7 @@ void expect_closes_in_time(Pair& pair) {
 TEST(ThreadExits, InAWaitForMessages) {
   Pair pair;
   {
-    EndingThreads waiting(pair.membership(), [&] { static_cast<void>(pair.consumer.pop_raw()); });
+    EndingThreads waiting(pair.ring(), [&] { static_cast<void>(pair.consumer.pop_raw()); });
     wait_until([&] { return pair.header().consumer_waits >= kThreads; });
     waiting.end_all();
   }
@@ -97,12 +97,15 @@ TEST(ThreadExits, InAWaitForRoom) {
   }
   const std::uint64_t queued = pair.producer.stats().messages;
   {
-    EndingThreads waiting(pair.producer.channel().membership(), [&] { pair.push(60'000, 2, 60s); });
+    EndingThreads waiting(pair.producer.channel().ring(), [&] { pair.push(60'000, 2, 60s); });
     wait_until([&] { return pair.header().producer_waits >= kThreads; });
     waiting.end_all();
   }
-  EXPECT_EQ(pair.producer.stats().messages, queued);
+  // On a busy machine one has waited for 20 ms, and has got the relief block.
+  const bool relief = pair.producer.stats().messages > queued;
   for (std::uint64_t number = 0; number < queued; ++number) pair.expect_pop(9000, 1);
+  if (relief) pair.expect_pop(60'000, 2);
+  EXPECT_EQ(pair.producer.stats().messages, 0U);
   for (unsigned number = 0; number < 200; ++number) {
     ASSERT_TRUE(pair.push(50'000, number));
     pair.expect_pop(50'000, number);

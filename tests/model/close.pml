@@ -6,10 +6,11 @@
 // it. A thread that takes the lock over is inside while it recovers, whatever it answers then.
 //
 // Stands for
-//   channel.cpp         enter, enter_slowly
-//   membership.hpp      enter, enter_to_leave, leave, Busy, busy
-//   lock.cpp            acquire_slowly, take_over_from_dead
-//   channel_close.cpp   close, leave_ring, drop_token
+//   channel.cpp          lock, lock_slowly
+//   attached_ring.hpp    try_lock, lock, lock_although_closed, unlock, Busy, busy
+//   attached_ring.cpp    give_up_role, drop_token
+//   lock.cpp             acquire_slowly, take_over_from_dead
+//   channel_close.cpp    close;  handle_lifetime.cpp  end_when_all_is_given_back, drop_token
 // Leaves out
 //   that close() waits for a thread that is in a call for at most a second. A thread that gets no
 //   processor for so long, or has 2 MiB of memory reserved for longer, while another thread of its

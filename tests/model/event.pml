@@ -8,10 +8,12 @@
 //
 // Stands for
 //   waiting.cpp         see event_word.pml
-//   channel.cpp         push;  channel_batch.cpp  push_many
-//   channel_pop.cpp     pop, attempt_pop_alone, attempt_pop, wake_next_consumer
-//   channel_wait.cpp    pop_slowly, check_while_waiting
-//   channel_close.cpp   close, leave_ring;  membership.cpp  sweep, wake_everybody
+//   channel_push.cpp    push;  channel_batch.cpp  push_many
+//   channel_pop.cpp     pop_into, lock_and_try_pop, try_pop
+//   channel_wait.cpp    pop_slowly
+//   channel_close.cpp   close
+//   attached_ring.cpp   wake_next_consumer, check_while_waiting, sweep, give_up_role,
+//                       wake_everybody
 // Leaves out
 //   what happens under the lock, which is one step here (lock.pml, stream.pml); redelivery, which
 //   has more that ends a wait (redelivery.pml).
@@ -83,7 +85,7 @@ inline kernel_frees(victim) {
   fi
 }
 
-inline attempt_pop() {
+inline try_pop() {
   if
   :: leavers < LEAVERS -> leavers++; result = TIMED_OUT
   :: refused & BIT(me) -> result = REFUSED
@@ -105,7 +107,7 @@ proctype consumer() UNDISTURBED {
 #ifndef WRONG_LOOK_FIRST
     :: atomic { !announced -> announce() }
 #endif
-    :: atomic { true -> attempt_pop() }
+    :: atomic { true -> try_pop() }
 #ifndef WRONG_NO_NEXT
       if
       :: result >= REFUSED

@@ -9,9 +9,10 @@
 // Stands for
 //   participants.cpp   claim, take_slot, set_role, drop, is_dead, is_gone
 //   lock.cpp           try_acquire, acquire_slowly, take_over_from_dead, release
-//   membership.cpp     enter, leave, anyone_is_gone, repair_if_anyone_is_gone
-//   recovery.cpp       run, take_roles_of_the_dead, owner_lives, settle_block
-//   life.cpp           join;  channel_close.cpp  close, leave_ring, drop_token
+//   attached_ring.cpp  lock, unlock, anyone_is_gone, repair_if_anyone_is_gone, give_up_role,
+//                      drop_token
+//   recovery.cpp       run, take_roles_of_the_dead, owner_lives, recover_block
+//   opening.cpp        join;  channel_close.cpp  close
 // Leaves out
 //   sleeping on the lock (lock_word.pml), the stack of returned blocks (returned.pml), other
 //   states of blocks, forks and clones (token.pml), threads (close.pml). Everything derived is one
@@ -143,7 +144,7 @@ inline take_slot() {
 #endif
 }
 
-// ---- the lock: Membership::enter, Lock::acquire, take_over_from_dead ---------------------------
+// ---- the lock: AttachedRing::lock, Lock::acquire, take_over_from_dead ---------------------------
 
 inline is_dead(owner) {
   if

@@ -2,15 +2,18 @@
 // The reservation mark: what lies below it is backed by memory, always, so that nobody's read is
 // SIGBUS.
 //
-// Each producer grows the main part by one or two granules, a few times. Some granule is not to be
-// had, and what was got of it goes back.
+// Each process, a few times, grows the main part by one or two granules and uses what it got, or
+// takes one or two granules behind the last block in use off the main part and gives their memory
+// back. Some granule is not to be had, and what was got of it goes back.
 //
 // Stands for
-//   reservation.cpp   begin_growth, reserve_memory, reserve_and_attempt, give_up_reservation
-//   recovery.cpp      survey (`growing`), settle_block
+//   growth.cpp        begin, populate, move_mark, give_up;  channel_wait.cpp  reserve_and_try_push
+//                     shrink, depopulate;                   channel_trim.cpp
+//   recovery.cpp      survey (`growing`), recover_block
 // Leaves out
-//   the relief block, whose own LOANED word is its ticket; blocks below the mark; close() by
-//   another thread while a thread reserves, which waits for it for a second.
+//   the relief block, whose own LOANED word is its ticket; blocks that begin anywhere but where
+//   their memory was got; close() by another thread while a thread reserves, which waits for it for
+//   a second, or gives back, which keeps the token.
 //
 // Runs
 //   brief  -DPROCESSES=2 -DKILLS=1
@@ -24,6 +27,14 @@
 //          the mark moves when growth begins
 //   wrong  GROWS_FOR_THE_DEAD what_lies_below_the_mark_is_backed -DROUNDS=1 -DKILLS=1
 //          recover() moves the mark over a dead grower's block
+//   wrong  TRIMS_WITHOUT_TICKET what_lies_below_the_mark_is_backed -DPROCESSES=2
+//          somebody grows while memory above the mark is given back
+//   wrong  MEMORY_FIRST what_lies_below_the_mark_is_backed -DPROCESSES=2
+//          memory is given back before the mark has moved
+//   wrong  TRIMS_WHAT_IS_IN_USE what_is_in_use_is_backed -DPROCESSES=2
+//          the mark moves below the end of a block
+//   wrong  CLOSE_FREES_THE_TOKEN what_lies_below_the_mark_is_backed -DPROCESSES=2
+//          close() makes a thread look dead that gives memory back
 #ifndef PROCESSES
 #define PROCESSES 3
 #endif
@@ -43,6 +54,7 @@ byte mark;              // Header::main_mark, in granules.
 byte backed;            // A set of granules.
 byte growing = NOBODY;  // Header::growing, by the owner of the block.
 byte loaned;            // Set: processes with a LOANED block of wilderness, from..to.
+byte used;              // Set: processes with a block below the mark, from..to.
 byte begin_of[N];
 byte end_of[N];
 byte lock = NOBODY;
@@ -50,6 +62,7 @@ byte freed;             // Set: processes whose token is free.
 byte failures;
 
 hidden byte what_lies_below_the_mark_is_backed;
+hidden byte what_is_in_use_is_backed;
 
 inline kernel_frees(victim) { freed = freed | BIT(victim) }
 #define IS_DEAD(p) (freed & BIT(p))
@@ -72,6 +85,7 @@ inline recover() {
          growing = (begin_of[index] >= mark -> index : growing) }
     :: !(loaned & BIT(index))
     fi;
+    if :: IS_DEAD(index) -> used = used & ~BIT(index) :: else fi;
     index++
   od;
   index = 0
@@ -86,6 +100,8 @@ inline enter() {
   fi
 }
 
+#define LEAVE atomic { lock == me -> lock = NOBODY }
+
 #ifdef WRONG_MARK_IS_A_MAXIMUM
 #define HIGHEST_END (growing == NOBODY -> mark : end_of[growing])
 #define MAY_GROW (HIGHEST_END < GRANULES)
@@ -94,71 +110,178 @@ inline enter() {
 #define MAY_GROW (growing == NOBODY && mark < GRANULES)
 #endif
 
-proctype producer() UNDISTURBED {
-  byte rounds, got, index;
+// Under the lock; afterwards begin_of[me] is NOBODY if nothing came of it.
+inline take_wilderness() {
+  if
+  :: MAY_GROW ->
+    atomic {
+      begin_of[me] = HIGHEST_END;
+      if
+      :: end_of[me] = begin_of[me] + 1
+      :: begin_of[me] + 2 <= GRANULES -> end_of[me] = begin_of[me] + 2
+      fi
+    }
+    loaned = loaned | BIT(me);
+#ifdef WRONG_MARK_FIRST
+    atomic { mark = end_of[me]; CHECK }
+#endif
+    growing = me
+  :: else -> begin_of[me] = NOBODY
+  fi
+}
+
+inline populate() {
+  do
+  :: begin_of[me] + got == end_of[me] -> break
+  :: begin_of[me] + got < end_of[me] ->
+    if
+    :: atomic { backed = backed | BIT(begin_of[me] + got); got++ }
+    :: atomic { failures < FAILURES ->
+         failures++; backed = backed | BIT(begin_of[me] + got) }
+      if
+      :: loaned & BIT(me) -> atomic { backed = backed & ~BIT(begin_of[me] + got); CHECK }
+      :: !(loaned & BIT(me))
+      fi;
+      break
+    fi
+  od
+}
+
+// Under the lock: the mark moves, and what was got becomes a block in the same hold.
+inline move_mark() {
+  if
+  :: loaned & BIT(me) ->
+    atomic {
+#ifdef WRONG_MARK_IS_A_MAXIMUM
+      mark = (mark > begin_of[me] + got -> mark : begin_of[me] + got);
+#else
+      mark = begin_of[me] + got;
+#endif
+      end_of[me] = begin_of[me] + got;
+      CHECK
+    }
+    atomic { loaned = loaned & ~BIT(me);
+             used = (got > 0 -> used | BIT(me) : used) }
+    if :: growing == me -> growing = NOBODY :: else fi
+  :: else
+  fi
+}
+
+#define ITS_GRANULES ((BIT(end_of[me]) - 1) & ~(BIT(begin_of[me]) - 1))
+inline use() {
+  if
+  :: used & BIT(me) ->
+    PROMISE(what_is_in_use_is_backed, !(~backed & ITS_GRANULES));
+    used = used & ~BIT(me)
+  :: else
+  fi
+}
+
+inline grow() {
+  enter();
+  // What a sweep finds out; it recovers in a hold of its own.
+  if
+  :: (loaned | used) & freed -> recover()
+  :: !((loaned | used) & freed)
+  fi;
+  take_wilderness();
+  LEAVE;
+  if
+  :: begin_of[me] == NOBODY
+  :: begin_of[me] != NOBODY ->
+    got = 0;
+    populate();
+    enter();
+    move_mark();
+    LEAVE;
+    use()
+  fi
+}
+
+#define END_OF(p) ((used & BIT(p)) && end_of[p] > floor -> end_of[p] : floor)
+
+inline find_floor() {
+  d_step {
+    floor = 0;
+#ifndef WRONG_TRIMS_WHAT_IS_IN_USE
+    index = 0;
+    do
+    :: index == N -> break
+    :: index < N -> floor = END_OF(index); index++
+    od;
+    index = 0
+#endif
+  }
+}
+
+inline give_back_memory() {
+  do
+  :: end_of[me] - got == begin_of[me] -> break
+  :: end_of[me] - got > begin_of[me] ->
+    if
+#ifdef WRONG_TRIMS_WITHOUT_TICKET
+    :: true -> atomic { got++; backed = backed & ~BIT(end_of[me] - got); CHECK }
+#else
+    :: loaned & BIT(me) -> atomic { got++; backed = backed & ~BIT(end_of[me] - got); CHECK }
+    :: !(loaned & BIT(me)) -> break
+#endif
+    fi
+  od
+}
+
+inline shrink() {
+  enter();
+  find_floor();
+  if
+  :: growing == NOBODY && mark > floor ->
+    atomic {
+      end_of[me] = mark;
+      if
+      :: begin_of[me] = mark - 1
+      :: mark >= floor + 2 -> begin_of[me] = mark - 2
+      fi
+    }
+    got = 0;
+#ifdef WRONG_MEMORY_FIRST
+    loaned = loaned | BIT(me);
+    growing = me;
+    LEAVE;
+    give_back_memory();
+    enter();
+    mark = begin_of[me];
+#else
+#ifndef WRONG_TRIMS_WITHOUT_TICKET
+    loaned = loaned | BIT(me);
+    growing = me;
+#endif
+    mark = begin_of[me];
+    LEAVE;
+#ifdef WRONG_CLOSE_FREES_THE_TOKEN
+    freed = freed | BIT(me);
+    give_back_memory();
+    goto timed_out;
+#endif
+    give_back_memory();
+    enter();
+#endif
+    loaned = loaned & ~BIT(me);
+    if :: growing == me -> growing = NOBODY :: else fi
+  :: else
+  fi;
+  LEAVE
+}
+
+proctype participant() UNDISTURBED {
+  byte rounds, got, index, floor;
   {
     do
     :: rounds == ROUNDS -> break
     :: rounds < ROUNDS ->
-      enter();
-      // What a sweep finds out; it recovers in a hold of its own.
       if
-      :: loaned & freed -> recover()
-      :: !(loaned & freed)
+      :: grow()
+      :: shrink()
       fi;
-      if
-      :: MAY_GROW ->
-        atomic {
-          begin_of[me] = HIGHEST_END;
-          if
-          :: end_of[me] = begin_of[me] + 1
-          :: begin_of[me] + 2 <= GRANULES -> end_of[me] = begin_of[me] + 2
-          fi
-        }
-        loaned = loaned | BIT(me);
-#ifdef WRONG_MARK_FIRST
-        atomic { mark = end_of[me]; CHECK }
-#endif
-        growing = me
-      :: else -> begin_of[me] = NOBODY
-      fi;
-      atomic { lock == me -> lock = NOBODY }
-      if
-      :: begin_of[me] == NOBODY
-      :: begin_of[me] != NOBODY ->
-        got = 0;
-        do
-        :: begin_of[me] + got == end_of[me] -> break
-        :: begin_of[me] + got < end_of[me] ->
-          if
-          :: atomic { backed = backed | BIT(begin_of[me] + got); got++ }
-          :: atomic { failures < FAILURES ->
-               failures++; backed = backed | BIT(begin_of[me] + got) }
-            if
-            :: loaned & BIT(me) -> atomic { backed = backed & ~BIT(begin_of[me] + got); CHECK }
-            :: !(loaned & BIT(me))
-            fi;
-            break
-          fi
-        od;
-        enter();
-        if
-        :: loaned & BIT(me) ->
-          atomic {
-#ifdef WRONG_MARK_IS_A_MAXIMUM
-            mark = (mark > begin_of[me] + got -> mark : begin_of[me] + got);
-#else
-            mark = begin_of[me] + got;
-#endif
-            CHECK
-          }
-          loaned = loaned & ~BIT(me);
-          if :: growing == me -> growing = NOBODY :: else fi
-        :: else
-        fi;
-        atomic { lock == me -> lock = NOBODY }
-      fi;
-      atomic { rounds++; got = 0; begin_of[me] = 0; end_of[me] = 0 }
+      atomic { rounds++; got = 0; floor = 0; begin_of[me] = 0; end_of[me] = 0 }
     od;
 timed_out:
     FINISHED
@@ -169,7 +292,7 @@ init {
   byte index;
   atomic {
     do
-    :: index < N -> run producer(); index++
+    :: index < N -> run participant(); index++
     :: else -> break
     od;
     index = 0

@@ -8,10 +8,10 @@
 // removes the ring unless it is read.
 //
 // Stands for
-//   life.cpp            run, open_existing, open_files, still_named, anyone_lives, settle_orphan,
-//                       join, create, initialise, remove_if_retired
-//   channel_close.cpp   close, leave_ring
-//   ring_keeper.cpp     RingKeeper, close, remove_unless_read
+//   opening.cpp         run, open_existing, revive_orphan, join, create, initialise
+//   ring_file.cpp       RingFile, NameLock, remove_if_retired
+//   channel_close.cpp   close;  attached_ring.cpp  give_up_role, retire_unless_kept
+//   keeper.cpp          RingKeeper, close, retire_unless_read
 //   liveness.cpp        lock_byte, unlock_byte, range_is_held
 // Leaves out
 //   slots and how the lock gets from the dead to the living (lock.pml): here it does, and who is
@@ -98,7 +98,7 @@ hidden byte no_name_is_left_behind;
 #define ANYONE_LIVES (OURS.held || OURS.keeper != NOBODY)
 #define ALL_CONSUMERS ((BIT(CONSUMERS) - 1) | (BIT(N) - BIT(CONSUMERS + PRODUCERS)))
 
-inline let_go(process) {
+inline locks_end(process) {
   i = 0;
   do
   :: i == FILES -> break
@@ -122,7 +122,7 @@ inline let_go(process) {
 
 inline kernel_frees(victim) {
   byte i;
-  let_go(victim);
+  locks_end(victim);
   freed = freed | BIT(victim)
 }
 
@@ -182,7 +182,7 @@ inline remove_if_retired() {
 inline give_way() {
   atomic {
     yes = false;
-    let_go(me); token = NONE; mapped = NONE
+    locks_end(me); token = NONE; mapped = NONE
   }
 #ifndef WRONG_GIVES_UP_SILENTLY
   if
@@ -193,7 +193,7 @@ inline give_way() {
     :: token == NONE
     :: token != NONE -> remove_if_retired()
     fi;
-    atomic { let_go(me); token = NONE; mapped = NONE }
+    atomic { locks_end(me); token = NONE; mapped = NONE }
   fi
 #else
   held_life = false
@@ -229,12 +229,12 @@ inline open_existing() {
   atomic { PROMISE(a_name_is_whole, file[mapped].whole) }
   if
   :: ANYONE_LIVES
-  :: !ANYONE_LIVES -> settle_orphan()
+  :: !ANYONE_LIVES -> revive_orphan()
   fi;
   join()
 }
 
-inline settle_orphan() {
+inline revive_orphan() {
   write_lock_life();
   if
   :: yes
@@ -249,6 +249,7 @@ inline settle_orphan() {
   if
   :: !OURS.queued || OURS.retired -> remove_name(); goto again
   :: OURS.queued && !OURS.retired
+  :: CONSUMES && !OURS.queued && !OURS.retired  // Its end is not long ago: it is told to us.
   fi;
   atomic { OURS.life_writer = NOBODY; OURS.life_readers = OURS.life_readers | BIT(me) }
 }
@@ -265,7 +266,7 @@ inline join() {
   :: file[mapped].retired ->
     leave();
 #ifdef WRONG_ATTACHERS_WAIT
-    atomic { let_go(me); held_life = false }
+    atomic { locks_end(me); held_life = false }
     name != mapped;
 #endif
     goto again
@@ -284,7 +285,7 @@ inline join() {
 // An unnamed file, its creator's slot and role included; false at `again` if others were faster.
 inline create_ring() {
   atomic {
-    let_go(me);
+    locks_end(me);
     token = 0;
     do
     :: OURS.open || name == token -> token++

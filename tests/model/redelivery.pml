@@ -7,14 +7,16 @@
 // view it, or requeue it; then they pop again, close, or do nothing for ever.
 //
 // Stands for
-//   channel_pop.cpp   attempt_pop, borrow, return_word, wake_next_consumer
-//   redelivery.cpp    finish, keep, requeue_block, others_hold_messages, message_is_finished
+//   channel_pop.cpp   try_pop;  attached_ring.cpp  release_block, wake_if_stream_may_end, sweep
+//   blocks.cpp        borrow_head, mark_returned, keep, requeue, others_have_borrowed
+//   redelivery.cpp    finish, keep, requeue_block
 //   unfinished.cpp    which says so to one handle only, so it has no shared steps
-//   recovery.cpp      settle_borrowed, free_and_count, finish_redo
-//   channel_wait.cpp  pop_slowly;  membership.cpp  sweep
+//   recovery.cpp      recover_borrowed;  redo.cpp  free_and_count, finish
+//   channel_wait.cpp  pop_slowly
 // Leaves out
 //   the event word, whose wakes are one step (event.pml), the stack of returned blocks
-//   (returned.pml): RETURNED and FREE are one state, and slots (lock.pml).
+//   (returned.pml): RETURNED and FREE are one state, and slots (lock.pml); messages of a batch that
+//   another thread closed while it was decoded (KEPT to READY), which may come back after the end.
 //
 // Runs
 //   brief  -DKILLS=2 -DCONSUMERS=2 -DMOST_DELIVERIES=1 -DMESSAGES=2

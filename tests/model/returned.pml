@@ -6,9 +6,10 @@
 // recovers if the lock is dead, and then nothing may be left that says RETURNED.
 //
 // Stands for
-//   channel_pop.cpp   return_word, push_returned (abandon_block in channel.cpp does the same)
-//   recovery.cpp      collect_returned, free_chain, free_returned_stack, settle_block
-//   channel.cpp       commit_loan (the link of a block that is loaned is none)
+//   attached_ring.cpp  release_block (abandon_block does the same)
+//   blocks.cpp         mark_returned, push_returned, collect, store_loaned (the link of a block
+//                      that is loaned is none)
+//   recovery.cpp       free_chain, free_returned_stack, recover_block
 // Leaves out
 //   events (room.pml) and slots (lock.pml): the owner is the process, alive until its token is
 //   free. Generations: a block leaves the hands of its owner once.
@@ -192,7 +193,7 @@ proctype handle() UNDISTURBED {
       if
       :: mine == NONE
       :: else ->
-        // return_word, push_returned
+        // mark_returned, push_returned
         atomic { state[mine] == HELD && owner[mine] == me ->
           state[mine] = RETURNED; pushing = pushing | BIT(mine) }
         seen = head;

@@ -8,13 +8,14 @@
 //
 // Stands for
 //   waiting.cpp         see event_word.pml
-//   channel_wait.cpp    push_slowly, attempt_push_while_waiting, wait_for_soft_cap
-//   channel.cpp         attempt_push, take_block
-//   channel_pop.cpp     take_small, return_word, push_returned, signal_space
-//   channel_close.cpp   close, leave_ring;  life.cpp  join (the wake at its end)
-//   recovery.cpp        collect_returned (as one step: returned.pml)
+//   channel_wait.cpp    push_slowly, try_push_while_waiting;  admission.cpp  wait_for_soft_cap
+//   channel_push.cpp    take_block, try_push
+//   channel_pop.cpp     take_small;  attached_ring.cpp  release_block, signal_space, give_up_role
+//   channel_close.cpp   close;  opening.cpp  join (the wake at its end)
+//   blocks.cpp          collect (as one step: returned.pml)
 // Leaves out
-//   growth and the relief block (mark.pml), the claim (claim.pml), and what happens under the lock.
+//   growth and the relief block (mark.pml), priority (priority.pml), and what happens under the
+//   lock.
 //   Wakes are withheld while half of the releases that are queued are missing, not an eighth.
 //
 // Runs
@@ -101,7 +102,7 @@ inline collect() {
 #endif
 }
 
-inline attempt_push() {
+inline try_push() {
   if
   :: retired || !consumers -> result = NO_CONSUMERS
   :: else ->
@@ -133,7 +134,7 @@ proctype producer() UNDISTURBED {
   EVENT_LOCALS;
   byte result;
   {
-    atomic { attempt_push() }
+    atomic { try_push() }
     leave();
     do
     :: result == OK || GIVEN_UP -> break
@@ -143,7 +144,7 @@ proctype producer() UNDISTURBED {
       :: !unrecovered
       fi;
       atomic { announce() }
-      atomic { attempt_push() }
+      atomic { try_push() }
       leave();
       if
       :: result == OK

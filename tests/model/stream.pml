@@ -8,11 +8,11 @@
 // discards them, a consumer reads them and then waits for a producer.
 //
 // Stands for
-//   joining.cpp         settle_leftovers, take_role
-//   life.cpp            join
-//   channel.cpp         publish_locked (one message)
-//   channel_pop.cpp     attempt_pop;  channel_wait.cpp  pop_slowly
-//   channel_close.cpp   leave_ring
+//   joining.cpp         keep_or_discard_leftovers, take_role
+//   opening.cpp         join
+//   blocks.cpp          publish (one message)
+//   channel_pop.cpp     try_pop;  channel_wait.cpp  pop_slowly
+//   attached_ring.cpp   stream_has_ended, give_up_role
 //   recovery.cpp        take_roles_of_the_dead
 // Leaves out
 //   incarnations (lock.pml): claim, token and new incarnation are one step. Wakes (event.pml): who
@@ -155,10 +155,15 @@ inline begin_a_run() {
   came = 0; unclean = false
 }
 
-inline settle_leftovers() {
+// joining.cpp answer_is_kept: for a minute, which here may be over at any time.
+#define ANSWER_IS_KEPT (ever_joined == left_cleanly && ever_joined)
+
+inline keep_or_discard_leftovers() {
   if
   :: producers + consumers
   :: !(producers + consumers) && !queued -> atomic { begin_a_run() }
+  :: !(producers + consumers) && !queued && !PRODUCES && ANSWER_IS_KEPT ->
+    atomic { PROMISE(a_run_with_deaths_did_not_end_well, !unclean) }
   :: !(producers + consumers) && queued ->
 #ifdef WRONG_ROLES_ARE_EVIDENCE
     answer = !evidence;
@@ -256,7 +261,7 @@ proctype handle() UNDISTURBED {
     :: answer || predecessor_died -> recover(); predecessor_died = false; answer = false
     :: else
     fi;
-    settle_leftovers();
+    keep_or_discard_leftovers();
     take_role();
     leave();
     if

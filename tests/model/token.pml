@@ -7,9 +7,9 @@
 //
 // Stands for
 //   participants.cpp   is_dead, is_gone, close_inherited, void_if_certainly_gone
-//   fork_guard.cpp     in_child, finish_fork_in_child
-//   life.cpp           OpenFiles: the file that holds locks is never mapped
-//   membership.cpp     sweep, anyone_is_gone, recover
+//   fork_guard.cpp     in_child
+//   ring_file.hpp      RingFile: the file that holds locks is never mapped
+//   attached_ring.cpp  sweep, anyone_is_gone, recover
 // Leaves out
 //   newcomers (lock.pml), and close_range() in a living process, which nothing can undo: there the
 //   handle notices later.

@@ -57,6 +57,13 @@ inline void add_plain(Catalogue& all) {
   all.add("json/huge", JsonData::of(1e300));
   all.add("json/true", JsonData::of(true));
   all.add("json/false", JsonData::of(false));
+  all.add("json/nan", JsonData::of(std::nan("")));
+  all.add("json/infinity", JsonData::of(-HUGE_VAL));
+  all.add("json/past_64_bits", JsonData::marked(R"({"$int":"0x10000000000000000"})"));
+  all.add("json/below_64_bits", JsonData::marked(R"({"$int":"-0x400000000000000000"})"));
+  all.add("json/integer_keys", JsonData::marked(R"({"$map":[[1,"one"],["1",[{"$float":"inf"}]],)"
+                                                R"([{"$int":"0x10000000000000000"},null]]})"));
+  all.add("json/one_key_with_a_dollar", JsonData(R"({"$float":"nan"})"));
   all.add("json/object", from_ordered_json(nlohmann::ordered_json::parse(
                              R"({"b":[1,2.5,null,{"a":[]}],"a":{"x":{}},"\u00e9":"\n"})")));
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -95,6 +96,19 @@ inline void add_image_layouts(Catalogue& all) {
   all.add("image/cells_1", bytes);
 }
 
+inline void add_image_info(Catalogue& all) {
+  std::string pieces("Exif\0", 5);
+  for (int i = 0; i < 200; ++i) pieces += "\u00e9";
+  pieces += "123";
+  const auto bytes = std::as_bytes(std::span(pieces));
+  all.add("image/info",
+          ipc0cp::ImageData("L", 2, 1,
+                            {.info = R"({"dpi":[300.0,72],"exif":{"$bytes":5},)"
+                                     R"("gamma":{"$float":"inf"},"long":{"$text":400},)"
+                                     R"("pair":[{"$bytes":1},["x",{"$bytes":2}]]})",
+                             .info_bytes = {bytes.begin(), bytes.end()}}));
+}
+
 inline void add_image_extras(Catalogue& all) {
   using ipc0cp::ImageData;
   std::vector<std::byte> palette;
@@ -114,6 +128,7 @@ inline void add_image_extras(Catalogue& all) {
       "e4129163606060606060628001000460004079a8766a0000000049454e44ae426082");
   all.add("image/png",
           ImageData::from_file("png", "RGB", 3, 2, {std::as_bytes(std::span(png)), nullptr}));
+  add_image_info(all);
 }
 
 inline ipc0cp::NumpyArray floats(std::size_t count) {
@@ -132,6 +147,15 @@ inline void add_containers(Catalogue& all) {
                        ListData::of(1, ListData::of(floats(3))),
                        MapData::of("frame", floats(5), "label", 3),
                        NumpyArray::from<float>({0.5F}, {}, {.scalar = true}), BytesData(), -1));
+  ListData ragged;
+  for (std::size_t i = 0; i < 100; ++i) ragged.add(floats(i % 5));
+  all.add("list/ragged", std::move(ragged));
+  const auto plane = NumpyArray::from<float>({0, 0.5F, 1, 1.5F, 2, 2.5F}, {2, 3});
+  all.add("list/planes", ListData::of(plane, plane, plane));
+  all.add("list/marks",
+          ListData::of(1, std::nan(""), "x", JsonData::marked(R"({"$int":"0x400000000000000000"})"),
+                       JsonData::marked(R"({"$map":[[3,[4]]]})"), JsonData(R"({"$x":1})"),
+                       JsonData::marked(R"({"a":{"$float":"inf"}})")));
   ListData deepest = ListData::of(BytesData("x"));
   for (int level = 1; level < 64; ++level) deepest = ListData::of(std::move(deepest));
   all.add("list/deepest", std::move(deepest));
@@ -142,6 +166,10 @@ inline void add_containers(Catalogue& all) {
           MapData::of("frame", floats(6), "label", 3, "name", "x", "none", nullptr, "list",
                       ListData::of(1, floats(2)), "", BytesData("b"), "\u00e9\"\\", 0.5));
   all.add("map/nested", MapData::of("a", MapData::of("b", floats(1), "c", false)));
+  all.add("map/integer_keys",
+          MapData::of(1, floats(2), "1", BytesData("b"), -3, "text",
+                      MapKey::big_integer("0x10000000000000000"), floats(1), "n", 1));
+  all.add("map/arrays", MapData::of("a", floats(1), "b", floats(2), 3, floats(3)));
 }
 
 inline void add_custom(Catalogue& all) {

@@ -51,6 +51,9 @@ inline std::string image_difference(const ipc0cp::ImageData& left, const ipc0cp:
   if (left.encoding() != right.encoding()) return "encodings differ";
   if (left.mode() != right.mode()) return "modes differ";
   if (left.width() != right.width() || left.height() != right.height()) return "sizes differ";
+  if (left.info() != right.info()) return "infos differ";
+  const std::string infos = bytes_difference("infos", left.info_bytes(), right.info_bytes());
+  if (!infos.empty()) return infos;
   if (left.encoding() != "raw") return bytes_difference("files", left.bytes(), right.bytes());
   if (left.palette_mode() != right.palette_mode()) return "palette modes differ";
   if (left.transparency() != right.transparency()) return "transparencies differ";
@@ -62,8 +65,12 @@ inline std::string image_difference(const ipc0cp::ImageData& left, const ipc0cp:
 
 inline std::string json_difference(const ipc0cp::JsonData& left, const ipc0cp::JsonData& right) {
   // Texts of floats may differ; dump() keeps integers, floats and signs of zeros apart.
-  const std::string text = ipc0cp::to_ordered_json(left).dump();
-  const std::string other = ipc0cp::to_ordered_json(right).dump();
+  const auto marked = [](const ipc0cp::JsonData& json) {
+    const auto value = ipc0cp::to_ordered_json(json);
+    return (json.has_marks() ? value : ipc0cp::detail::with_marks(value)).dump();
+  };
+  const std::string text = marked(left);
+  const std::string other = marked(right);
   return text == other ? std::string() : text.substr(0, 60) + " and " + other.substr(0, 60);
 }
 
@@ -81,9 +88,9 @@ inline std::string map_difference(const ipc0cp::MapData& left, const ipc0cp::Map
   for (std::size_t index = 0; index < left.size(); ++index) {
     const auto& [key, item] = left.entries()[index];
     const auto& [other_key, other_item] = right.entries()[index];
-    if (key != other_key) return "keys " + key + " and " + other_key;
+    if (key != other_key) return "keys " + key.text() + " and " + other_key.text();
     const std::string found = difference(*item, *other_item);
-    if (!found.empty()) return "entry " + key + ": " + found;
+    if (!found.empty()) return "entry " + key.text() + ": " + found;
   }
   return {};
 }

@@ -30,6 +30,10 @@ inline bool is_negative(const ipc0cp::JsonData& integer) {
 
 inline ipc0cp::JsonData rebuild_json(const ipc0cp::JsonData& json) {
   using ipc0cp::JsonData;
+  const bool is_double = json.kind() == ipc0cp::JsonKind::floating;
+  if (json.has_marks() && !is_double) {
+    return JsonData::marked(ipc0cp::to_ordered_json(json).dump());
+  }
   switch (json.kind()) {
     case ipc0cp::JsonKind::null:
       return JsonData::of(nullptr);
@@ -53,7 +57,8 @@ void rebuild_item(const ipc0cp::SerializableObject& item, Add&& add) {
     return;
   }
   const auto* json = dynamic_cast<const ipc0cp::JsonData*>(&item);
-  const auto kind = json == nullptr ? ipc0cp::JsonKind::object : json->kind();
+  const bool is_marked = json != nullptr && json->has_marks();
+  const auto kind = json == nullptr || is_marked ? ipc0cp::JsonKind::object : json->kind();
   if (kind == ipc0cp::JsonKind::null) {
     add(nullptr);
   } else if (kind == ipc0cp::JsonKind::boolean) {
@@ -130,12 +135,14 @@ inline Object rebuild_array(const ipc0cp::NumpyArray& array) {
 inline Object rebuild_image(const ipc0cp::ImageData& image) {
   using ipc0cp::ImageData;
   const std::string mode(image.mode());
+  ipc0cp::ImageOptions options;
+  options.info = image.info();
+  options.info_bytes.assign(image.info_bytes().begin(), image.info_bytes().end());
   if (image.encoding() != "raw") {
     return std::make_unique<ImageData>(ImageData::from_file(std::string(image.encoding()), mode,
                                                             image.width(), image.height(),
-                                                            {image.bytes(), nullptr}));
+                                                            {image.bytes(), nullptr}, options));
   }
-  ipc0cp::ImageOptions options;
   options.pixel_bytes = image.pixel_bytes();
   options.palette_mode = image.palette_mode();
   options.palette.assign(image.palette().begin(), image.palette().end());

@@ -18,9 +18,9 @@
 #include <string>
 #include <vector>
 
-#include "codec.hpp"
 #include "ipc0cp/ring_buffer.hpp"
 #include "objects/catalogue_more.hpp"
+#include "objects/codec.hpp"
 #include "objects/difference.hpp"
 #include "objects/encoded.hpp"
 #include "objects/rebuild.hpp"

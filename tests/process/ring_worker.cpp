@@ -205,7 +205,7 @@ class Consumer {
 /// Attaches as a consumer, takes the ring's lock and keeps it until a signal comes.
 void hold_lock(const Options& options, const Ledger& ledger) {
   ipc0cp::SharedRingBufferConsumer consumer(options.text("name"), options.number("total", 1 << 20));
-  while (!consumer.channel().membership().lock.try_acquire()) {
+  while (consumer.channel().ring().try_lock() != ErrorCode::ok) {
   }
   ledger[Ledger::kReady] = 1;
   while (ledger[Ledger::kStop] == 0) pause();

@@ -13,8 +13,8 @@
 #include <string>
 #include <vector>
 
-#include "codec.hpp"
 #include "ipc0cp/stdio.hpp"
+#include "objects/codec.hpp"
 #include "ring_worker.hpp"
 
 namespace ipc0cp_process_test {

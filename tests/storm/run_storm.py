@@ -23,6 +23,7 @@ SKIPPED = 77
 KINDS = {
     "large messages": ["--total", str(64 << 20), "--largest", str(5 << 20)],
     "more views than room": ["--total", str(256 << 10), "--largest", "8192", "--held", "20"],
+    "large messages, trimmed": ["--total", str(64 << 20), "--largest", str(5 << 20), "--trim"],
     "small messages": ["--largest", "1024"],
     "redelivery": ["--redeliver"],
     "redelivery, more views than room": [

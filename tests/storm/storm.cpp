@@ -3,9 +3,10 @@
 // message is accounted for.
 //
 //   storm [--seconds N] [--kills-per-second N] [--seed N] [--processes N] [--total BYTES]
-//         [--smallest BYTES] [--largest BYTES] [--held N] [--redeliver] [--namespaces]
+//         [--smallest BYTES] [--largest BYTES] [--held N] [--redeliver] [--namespaces] [--trim]
 //
 // `--redeliver`: what a killed consumer had not finished comes again, nothing is lost.
+// `--trim`: everybody gives memory of the ring back now and then.
 // `--namespaces`: each process is PID 1 in a PID and a user namespace of its own.
 // Exit status: 0 all is well, 1 a violation, 2 usage, 77 this machine forbids namespaces.
 #include <signal.h>
@@ -27,6 +28,7 @@
 #include "ledger.hpp"
 #include "platform/clock.hpp"
 #include "processes.hpp"
+#include "shm/ring_name.hpp"
 #include "workers.hpp"
 
 namespace ipc0cp::storm {
@@ -50,6 +52,10 @@ bool parse(int count, char** arguments, Options& options) {
     const std::string name = arguments[index];
     if (name == "--redeliver") {
       options.settings.redeliver = true;
+      continue;
+    }
+    if (name == "--trim") {
+      options.settings.trim = true;
       continue;
     }
     if (name == "--namespaces") {
@@ -244,7 +250,7 @@ int run(int count, char** arguments) {
   std::fflush(stdout);             // Before the children inherit it.
   set_log_level(LogLevel::error);  // Each death has its line.
   const std::unique_ptr<Ledger, void (*)(Ledger*)> ledger(Ledger::create(), &Ledger::destroy);
-  const std::string file = "/dev/shm/ipc0cp." + options.settings.ring;
+  const std::string file = shm::path_of(options.settings.ring);
   try {
     Storm storm(options, *ledger);
     storm.rage();

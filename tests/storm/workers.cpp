@@ -21,13 +21,16 @@ namespace {
 using namespace std::chrono_literals;
 using ipc0cp_process_test::PayloadHeader;
 
+/// With `Settings::trim`: for so many messages memory is given back once.
+constexpr unsigned kMessagesPerTrim = 16;
 /// More than will ever come: nobody sees the end of the stream before the storm is over.
 constexpr std::uint32_t kNoEnd = 1'000'000;
 
 class Producer {
  public:
   Producer(const Settings& settings, Ledger& ledger, std::uint32_t index, std::uint64_t seed)
-      : ledger_(ledger),
+      : settings_(settings),
+        ledger_(ledger),
         entry_(ledger.producer[index]),
         index_(index),
         size_log_(std::log2(static_cast<double>(settings.smallest_bytes)),
@@ -41,6 +44,7 @@ class Producer {
     while (sequence < kMessagesPerProducer && !ledger_.stop.load()) {
       entry_.attempted.store(sequence + 1);
       if (push(sequence)) entry_.acknowledged.store(++sequence);
+      if (settings_.trim && random_() % kMessagesPerTrim == 0) producer_.trim();
     }
     producer_.close();
   }
@@ -67,6 +71,7 @@ class Producer {
     }
   }
 
+  const Settings& settings_;
   Ledger& ledger_;
   ProducerEntry& entry_;
   std::uint32_t index_;
@@ -100,14 +105,15 @@ class Consumer {
     }
     held_.push_back(std::move(*message));
     count_views();
+    if (settings_.trim && random_() % kMessagesPerTrim == 0) consumer_.trim();
     while (held_.size() > settings_.most_held || (!held_.empty() && random_() % 4 == 0)) {
-      let_go(random_() % held_.size());
+      release(random_() % held_.size());
     }
     return true;
   }
 
-  void let_go_of_all() {
-    while (!held_.empty()) let_go(held_.size() - 1);
+  void release_all() {
+    while (!held_.empty()) release(held_.size() - 1);
     entry_.held_most.store(0);
   }
 
@@ -156,7 +162,7 @@ class Consumer {
     last->second = header.sequence;
   }
 
-  void let_go(std::size_t index) {
+  void release(std::size_t index) {
     ipc0cp_process_test::check(held_[index].payload());
     std::swap(held_[index], held_.back());
     // Counted as given back before it is: a kill in between finds it held, which is `held_most`.
@@ -196,7 +202,7 @@ void consume(const Settings& settings, Ledger& ledger, std::uint32_t index, std:
                     {.auto_unlink = false, .expected_producers = kNoEnd});
   while (!ledger.stop.load() && consumer.take_next()) {
   }
-  consumer.let_go_of_all();
+  consumer.release_all();
   consumer.close();
 }
 
@@ -205,7 +211,7 @@ void consume_the_rest(const Settings& settings, Ledger& ledger, std::uint32_t in
   ledger.last_has_joined.store(true);
   while (consumer.take_next()) {
   }
-  consumer.let_go_of_all();
+  consumer.release_all();
   ledger.last_has_ended.store(true);
   while (ledger.stop.load()) usleep(1000);  // The driver clears it once all others have gone.
   consumer.copy_counters();

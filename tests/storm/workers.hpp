@@ -17,6 +17,7 @@ struct Settings {
   std::size_t largest_bytes = 1 << 20;
   std::size_t most_held = 6;  ///< Messages a consumer keeps while it goes on popping.
   bool redeliver = false;
+  bool trim = false;  ///< Everybody gives memory back now and then.
 };
 
 /// Joins and does nothing until the ledger says stop. Without it a moment in which nobody lives

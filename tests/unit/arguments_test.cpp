@@ -13,7 +13,7 @@
 namespace ipc0cp::testing {
 namespace {
 
-constexpr const char* kTotalLimits = "1024..140737488355328";
+constexpr const char* kTotalLimits = "1024..35184372088832";
 
 struct Refusal {
   const char* what;
@@ -53,7 +53,7 @@ Refusal option(const char* what, Member member, Value value, std::vector<std::st
 TEST(Arguments, SizesAndOptionsOutsideTheirRange) {
   const std::vector<Refusal> refusals = {
       total("too small", 1023, "not 1023"),
-      total("too large", (std::size_t{1} << 47) + 1, "not 140737488355329"),
+      total("too large", (std::size_t{1} << 45) + 1, "not 35184372088833"),
       total("negative", static_cast<std::size_t>(-1), "not 18446744073709551615"),
       {"consumer",
        [](const std::string& name) { const SharedRingBufferConsumer consumer(name, 1); },
@@ -67,6 +67,28 @@ TEST(Arguments, SizesAndOptionsOutsideTheirRange) {
       option("sticky", &ProducerOptions::mode, 01600U, {"not 0o1600"}),
   };
   for (const Refusal& refusal : refusals) expect_refused(refusal);
+}
+
+/// What is lent can be published, and what is published every reader accepts.
+TEST(Arguments, ShapesOfLoans) {
+  const std::size_t huge = std::size_t{1} << 62;
+  const std::vector<std::pair<std::vector<std::size_t>, std::string>> shapes = {
+      {std::vector<std::size_t>(65, 1), "65 dimensions; at most 64"},
+      {{huge, huge}, "9223372036854775807 bytes"},
+      {{0, huge, huge}, "9223372036854775807 bytes, also where a dimension is 0"},
+      {{huge, huge, 0}, "9223372036854775807 bytes, also where a dimension is 0"},
+  };
+  Pair pair;
+  for (const auto& [shape, text] : shapes) {
+    const std::string refusal = expect_code(ErrorCode::invalid_argument, [&, &shape = shape] {
+      pair.producer.loan_array<float>(shape);
+    });
+    EXPECT_NE(refusal.find(text), std::string::npos) << refusal;
+  }
+  std::vector<std::size_t> most(64, 1);
+  EXPECT_TRUE(pair.producer.loan_array<float>(most).publish());
+  EXPECT_TRUE(pair.producer.loan_array<float>({0, huge / 4}).publish());
+  EXPECT_EQ(pair.consumer.stats().messages, 2U);
 }
 
 TEST(Arguments, Names) {

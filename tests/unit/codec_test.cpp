@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "codec.hpp"
+#include "objects/codec.hpp"
 
 #include <gtest/gtest.h>
 
@@ -7,10 +7,10 @@
 #include <clocale>
 #include <random>
 
-#include "codec_json.hpp"
 #include "ipc0cp/error.hpp"
 #include "ipc0cp/log.hpp"
 #include "ipc0cp/objects.hpp"
+#include "objects/codec_json.hpp"
 
 namespace ipc0cp::codec {
 namespace {
@@ -71,7 +71,8 @@ TEST(Codec, KeepsThePayloadWhereItIsWorthIt) {
   EXPECT_TRUE(keeps_payload(*prepare(kFrame), 4));
   EXPECT_TRUE(keeps_payload(*prepare(""), 4));
   EXPECT_FALSE(keeps_payload(*prepare(R"({"type":"text"})"), 4));
-  EXPECT_TRUE(keeps_payload(*prepare(R"({"type":"json"})"), 1 << 20));
+  EXPECT_TRUE(keeps_payload(*prepare(R"({"type":"text"})"), 1 << 20));
+  EXPECT_FALSE(keeps_payload(*prepare(R"({"type":"json"})"), 1 << 20));
 }
 
 TEST(Json, SplitsArraysAndObjects) {

@@ -8,9 +8,9 @@
 #include <memory>
 #include <string>
 
-#include "codec.hpp"
 #include "ipc0cp/error.hpp"
 #include "ipc0cp/plain_data.hpp"
+#include "objects/codec.hpp"
 
 namespace ipc0cp {
 namespace {

@@ -5,9 +5,9 @@
 #include <memory>
 #include <string>
 
-#include "codec.hpp"
 #include "ipc0cp/error.hpp"
 #include "ipc0cp/serializable_object.hpp"
+#include "objects/codec.hpp"
 #include "objects/encoded.hpp"
 
 namespace ipc0cp {

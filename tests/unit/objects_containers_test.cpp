@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <limits>
 #include <stdexcept>
 
@@ -145,8 +147,6 @@ TEST(ListData, TakesScalarsAndTextsAsTheyAre) {
   EXPECT_EQ(code_of([&] { (void)popped->value<int>(7); }), ErrorCode::unsupported_type);
   EXPECT_EQ(code_of([&] { (void)popped->value<std::string>(0); }), ErrorCode::unsupported_type);
   EXPECT_EQ(code_of([&] { (void)popped->value<std::string>(10); }), ErrorCode::unsupported_type);
-  EXPECT_EQ(code_of([&] { list.add(std::numeric_limits<double>::infinity()); }),
-            ErrorCode::unsupported_type);
   EXPECT_EQ(code_of([&] { list.add("\xFF"); }), ErrorCode::unsupported_type);
   EXPECT_EQ(code_of([&] { list.add(static_cast<const char*>(nullptr)); }),
             ErrorCode::invalid_argument);
@@ -174,7 +174,7 @@ TEST(MapData, TakesScalarsAndTextsAsTheyAre) {
   EXPECT_EQ(popped->value<double>("ratio"), 0.5);
   EXPECT_EQ(popped->as<ListData>("list").value<int>(1), 2);
   std::string keys;
-  for (const auto& [name, item] : *popped) keys += name + ' ';
+  for (const auto& [name, item] : *popped) keys += name.text() + ' ';
   EXPECT_EQ(keys, "frame label key none list ratio ");
   EXPECT_EQ(code_of([&] { (void)popped->value<int>("key"); }), ErrorCode::unsupported_type);
   EXPECT_EQ(code_of([&] { (void)popped->value<int>("labels"); }), ErrorCode::invalid_argument);
@@ -233,6 +233,84 @@ TEST(ListData, DeserializersOfUsersMakeItems) {
   EXPECT_THROW((void)through_codec(ListData::of(1, Custom(R"({"type":"custom"})"))),
                std::out_of_range);
   registry.unregister_type("custom");
+}
+
+TEST(ListData, SmallArraysOfOneTypeShareARecord) {
+  ListData list;
+  for (std::size_t length = 0; length < 100; ++length) {
+    list.add(NumpyArray::from(std::vector<std::int16_t>(length, 7)));
+  }
+  EXPECT_LT(list.metadata_json().size(), 200U);
+  const auto popped = through_codec(list);
+  ASSERT_EQ(popped->size(), 100U);
+  for (std::size_t length = 0; length < 100; ++length) {
+    const auto values = popped->as<NumpyArray>(length).values<std::int16_t>();
+    ASSERT_EQ(values.size(), length);
+    EXPECT_EQ(std::count(values.begin(), values.end(), 7), static_cast<std::ptrdiff_t>(length));
+    EXPECT_FALSE(popped->as<NumpyArray>(length).writable());
+  }
+}
+
+TEST(ListData, ArraysWithFieldsAreItems) {
+  const std::string dtype = R"({"fields":[{"name":"x","dtype":"<f4","offset":0}],"itemsize":4})";
+  ListData list;
+  for (int count = 0; count < 3; ++count) list.add(NumpyArray(dtype, {2}));
+  EXPECT_EQ(list.metadata_json().find("run"), std::string::npos);
+  EXPECT_EQ(list.metadata_json().find("2.0"), std::string::npos);
+  const auto popped = through_codec(list);
+  ASSERT_EQ(popped->size(), 3U);
+  EXPECT_EQ(popped->as<NumpyArray>(2).dtype(), dtype);
+}
+
+TEST(MapData, KeysMayBeIntegers) {
+  const auto map = MapData::of(1, "one", "1", "text", MapKey::big_integer("0x10000000000000000"),
+                               BytesData("b"), std::int64_t{-7}, NumpyArray::from<float>({1}));
+  const auto popped = through_codec(map);
+  EXPECT_EQ(popped->value<std::string>(1), "one");
+  EXPECT_EQ(popped->value<std::string>("1"), "text");
+  EXPECT_EQ(popped->as<BytesData>(MapKey::big_integer("0x10000000000000000")).size(), 1U);
+  EXPECT_EQ(popped->as<NumpyArray>(-7).size(), 1U);
+  EXPECT_FALSE(popped->contains(2));
+  EXPECT_TRUE(popped->entries()[0].first.is_integer());
+  EXPECT_FALSE(popped->entries()[1].first.is_integer());
+  EXPECT_EQ(code_of([] { MapData::of(1, "a", 1, "b"); }), ErrorCode::invalid_argument);
+}
+
+TEST(ListData, PlainValuesDoNotBecomeMarksBesideThem) {
+  const auto popped =
+      through_codec(ListData::of(JsonData(R"({"$float":"nan"})"), std::nan(""), "$x", 1));
+  EXPECT_FALSE(popped->as<JsonData>(0).has_marks());
+  EXPECT_EQ(popped->as<JsonData>(0).text(), R"({"$float":"nan"})");
+  EXPECT_TRUE(std::isnan(popped->value<double>(1)));
+  EXPECT_EQ(popped->value<std::string>(2), "$x");
+}
+
+TEST(MapData, PlainValuesUnderIntegerKeysDoNotBecomeMarks) {
+  for (const auto* const text : {R"({"$float":"nan"})", R"({"$ref":"x"})", R"([{"\u0024x":1}])"}) {
+    const auto popped = through_codec(MapData::of(1, JsonData(text), 2, "$x", "key", std::nan("")));
+    EXPECT_FALSE(popped->as<JsonData>(1).has_marks()) << text;
+    EXPECT_EQ(popped->as<JsonData>(1).text(), text);
+    EXPECT_EQ(popped->value<std::string>(2), "$x");
+    EXPECT_TRUE(std::isnan(popped->value<double>("key")));
+  }
+}
+
+TEST(ListData, MarksMayBeEscaped) {
+  const auto popped = through_codec(
+      ListData::of(1, JsonData::marked(R"({"\u0024float":"nan"})"), JsonData(R"({"\u0024a":1})")));
+  EXPECT_TRUE(std::isnan(popped->value<double>(1)));
+  EXPECT_EQ(popped->as<JsonData>(2).kind(), JsonKind::object);
+}
+
+TEST(MapData, HasAtMost1024KeysBeyond64Bits) {
+  MapData map;
+  const auto key = [](int number) {
+    return MapKey::big_integer("0x1" + std::string(15, '0') + std::to_string(1000 + number));
+  };
+  for (int number = 0; number < 1024; ++number) map.add(key(number), number);
+  EXPECT_EQ(through_codec(map)->value<int>(key(1023)), 1023);
+  EXPECT_EQ(code_of([&] { map.add(key(1024), 1); }), ErrorCode::unsupported_type);
+  EXPECT_EQ(map.add(7, 1).size(), 1025U);
 }
 
 }  // namespace

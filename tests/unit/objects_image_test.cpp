@@ -174,5 +174,30 @@ TEST(ImageData, ViewsShareClonesDoNot) {
             ErrorCode::invalid_argument);
 }
 
+TEST(ImageData, InfoTravelsWithTheImage) {
+  const std::string info = R"({"dpi":[300.0,300.0],"exif":{"$bytes":3},"note":{"$text":2}})";
+  const std::vector<std::byte> pieces = {std::byte{1}, std::byte{2}, std::byte{3}, std::byte{'h'},
+                                         std::byte{'i'}};
+  const ImageData image("L", 2, 1, std::vector<std::byte>(2, std::byte{9}),
+                        {.info = info, .info_bytes = pieces});
+  const auto popped = through_codec(image);
+  EXPECT_EQ(popped->info(), info);
+  EXPECT_EQ(popped->info_entry("dpi"), "[300.0,300.0]");
+  EXPECT_EQ(popped->info_entry("none"), "");
+  ASSERT_TRUE(popped->info_bytes("exif").has_value());
+  EXPECT_EQ(popped->info_bytes("exif")->size(), 3U);
+  EXPECT_EQ((*popped->info_bytes("note"))[0], std::byte{'h'});
+  EXPECT_FALSE(popped->info_bytes("dpi").has_value());
+  EXPECT_EQ(popped->pixels().size(), 2U);
+  EXPECT_EQ(popped->bytes().size(), 2U);
+  EXPECT_EQ(popped->to_packed().info(), info);
+  const auto broken = [&](std::string text) {
+    return code_of([&] { ImageData("L", 2, 1, {.info = std::move(text), .info_bytes = pieces}); });
+  };
+  EXPECT_EQ(broken(R"({"exif":{"$bytes":4}})"), ErrorCode::invalid_argument);
+  EXPECT_EQ(broken(R"({"exif":{"$what":5}})"), ErrorCode::invalid_argument);
+  EXPECT_EQ(broken("[]"), ErrorCode::invalid_argument);
+}
+
 }  // namespace
 }  // namespace ipc0cp

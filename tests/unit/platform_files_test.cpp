@@ -14,6 +14,7 @@
 
 #include "platform/liveness.hpp"
 #include "platform/process_identity.hpp"
+#include "platform/ring_directory.hpp"
 #include "platform/shared_memory.hpp"
 
 namespace ipc0cp::platform {
@@ -114,7 +115,7 @@ TEST_F(PlatformTest, MovedDescriptorIsHighAndKeepsItsLocks) {
 // ----------------------------------------------------------------------------------------
 
 TEST_F(PlatformTest, NameIsGivenOnceAndToThisFile) {
-  const std::string path = "/dev/shm/ipc0cp.test-platform-" + std::to_string(getpid());
+  const std::string path = ring_directory() + "/ipc0cp.test-platform-" + std::to_string(getpid());
   EXPECT_EQ(give_name(file_, path), 0);
   EXPECT_EQ(give_name(file_, path), EEXIST);
   FileIdentity named;

@@ -79,10 +79,10 @@ TEST(Keeper, EmptyRingIsNotReplaced) {
   const RingKeeper keeper(name.get());
   {
     SharedRingBufferConsumer consumer(name.get(), 0);
-    id = consumer.channel().membership().header().ring_id;
+    id = consumer.channel().ring().header().ring_id;
   }
   SharedRingBufferConsumer consumer(name.get(), kMebi);
-  EXPECT_EQ(consumer.channel().membership().header().ring_id, id);
+  EXPECT_EQ(consumer.channel().ring().header().ring_id, id);
 }
 
 TEST(Keeper, LastConsumerRemovesTheRingIfTheKeeperWentFirst) {
@@ -178,7 +178,7 @@ TEST(Keeper, ADeadHolderOfTheLockIsNoObstacle) {
   RingKeeper keeper = keep_a_message(name);
   run_and_die([&] {
     SharedRingBufferProducer producer(name.get(), kMebi);
-    if (producer.channel().membership().lock.try_acquire()) die();
+    if (producer.channel().ring().try_lock() == ErrorCode::ok) die();
   });
   expect_message(name);
   keeper.close();
@@ -187,7 +187,7 @@ TEST(Keeper, ADeadHolderOfTheLockIsNoObstacle) {
   RingKeeper again = keep_a_message(name);
   run_and_die([&] {
     SharedRingBufferProducer producer(name.get(), kMebi);
-    if (producer.channel().membership().lock.try_acquire()) die();
+    if (producer.channel().ring().try_lock() == ErrorCode::ok) die();
   });
   again.close();
   EXPECT_FALSE(name.exists());

@@ -35,11 +35,12 @@ class AllocatorTest : public ::testing::Test {
     ring_.header().live_blocks -= 1;
     allocator().free(index);
   }
-  Allocator& allocator() { return ring_.membership->allocator; }
+  Allocator& allocator() { return allocator_; }
   std::uint64_t main_bytes() { return ring_.geometry.main_bytes; }
   std::uint64_t offset(std::uint32_t index) { return ring_.descriptor(index).offset; }
 
   BareRing ring_;
+  Allocator allocator_{ring_.segment()};
 };
 
 class TightAllocatorTest : public AllocatorTest {

@@ -2,8 +2,11 @@
 // Damaged messages and scribbled control pages: an error or a time-out, never a crash or a hang.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <random>
+#include <string_view>
+#include <vector>
 
 #include "platform/clock.hpp"
 #include "shm_pair.hpp"
@@ -25,7 +28,7 @@ struct HarmCase {
 };
 
 std::byte* payload_of(const Pair& pair, const Descriptor& block) {
-  return pair.producer.channel().membership().segment->arena() + block.offset;
+  return pair.producer.channel().ring().segment().arena() + block.offset;
 }
 
 class DamagedMessage : public ::testing::TestWithParam<HarmCase> {};
@@ -110,6 +113,49 @@ INSTANTIATE_TEST_SUITE_P(Damage, DamagedFields,
                                            HarmCase{"offset moved", 9000, move_offset},
                                            HarmCase{"state changed", 9000, not_ready}));
 
+// ---- a write before a payload -------------------------------------------------------------------
+
+/// No zone lies before a payload: what is at -1 belongs to the block below.
+struct BeforeCase {
+  const char* what;
+  std::string_view metadata;  ///< Of the block below.
+  std::size_t bytes;
+  bool is_found;
+};
+
+class WriteBeforeALoan : public ::testing::TestWithParam<BeforeCase> {};
+
+TEST_P(WriteBeforeALoan, IsFoundInTheBlockBelowOrHarmsNobody) {
+  const BeforeCase& row = GetParam();
+  SCOPED_TRACE(row.what);
+  Pair pair;
+  const std::vector<std::byte> below(row.bytes, std::byte{'a'});
+  pair.producer.push_raw(row.metadata, below);
+  const Descriptor& block = pair.segment().descriptor(pair.header().queue_head);
+  Loan loan = pair.producer.loan(100);
+  std::byte* payload = loan.bytes().data();
+  ASSERT_EQ(payload, payload_of(pair, block) + block.extent_bytes) << "not side by side";
+  std::fill_n(payload, 100, std::byte{7});
+  *(payload - 1) ^= std::byte{0xff};
+  EXPECT_TRUE(loan.publish());
+  if (row.is_found) {
+    expect_code(ErrorCode::corrupt_payload, [&] { pair.consumer.pop(5s); });
+  } else {
+    EXPECT_TRUE(equal(pair.consumer.pop_raw(5s)->payload(), below));
+  }
+  EXPECT_TRUE(equal(pair.consumer.pop_raw(5s)->payload(), std::vector(100, std::byte{7})));
+  EXPECT_EQ(pair.consumer.stats().dropped, row.is_found ? 1U : 0U);
+}
+
+constexpr std::string_view kMetadataOf32Bytes = R"({"type":"text", "version":"1.0"})";
+INSTANTIATE_TEST_SUITE_P(
+    Damage, WriteBeforeALoan,
+    ::testing::Values(BeforeCase{"the block below ends in its red zone", {}, 48, true},
+                      BeforeCase{"a large one does", {}, 64 * 300 - 16, true},
+                      BeforeCase{"it ends in its metadata", kMetadataOf32Bytes, 16, true},
+                      BeforeCase{"a large one does", kMetadataOf32Bytes, 64 * 300 + 16, true},
+                      BeforeCase{"it ends in padding, which nobody reads", {}, 10, false}));
+
 // ---- scribbled index fields
 // -----------------------------------------------------------------------
 
@@ -149,7 +195,7 @@ INSTANTIATE_TEST_SUITE_P(
         [](Header& header, const shm::Segment&) { header.main_mark = ~std::uint64_t{0}; },
         [](Header& header, const shm::Segment&) { header.main_mark = 64; },
         [](Header& header, const shm::Segment&) { header.slots_end = ~0U; },
-        [](Header& header, const shm::Segment&) { header.claimant = ~0U >> 1; },
+        [](Header& header, const shm::Segment&) { header.priority = ~0U >> 1; },
         [](Header& header, const shm::Segment&) { header.bin_summary = ~std::uint64_t{0}; },
         [](Header& header, const shm::Segment&) {
           for (std::uint32_t& bin : header.bins) bin = 1U << 29;
@@ -185,11 +231,12 @@ TEST(Damage, OverlapIsStickyAndRefusesEveryCall) {
   const std::uint32_t second = head.link_next;
   pair.segment().descriptor(second).offset = head.offset;
   pair.segment().header().recovery_wanted = 1;
-  ASSERT_EQ(pair.membership().enter(platform::kForever), ErrorCode::ok);
-  pair.membership().recover();
-  pair.membership().leave();
+  ASSERT_EQ(pair.ring().lock(platform::kForever), ErrorCode::ok);
+  pair.ring().recover();
+  pair.ring().unlock();
   expect_code(ErrorCode::corrupt_buffer, [&] { pair.consumer.pop_raw(1ms); });
   expect_code(ErrorCode::corrupt_buffer, [&] { pair.push(10); });
+  expect_code(ErrorCode::corrupt_buffer, [&] { static_cast<void>(pair.consumer.stats()); });
   expect_code(ErrorCode::corrupt_buffer, [&] { pair.consumer.pop_raw(1ms); });
 }
 

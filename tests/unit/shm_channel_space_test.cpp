@@ -107,7 +107,7 @@ TEST(Loans, MoveKeepsOneOwner) {
 TEST(Loans, MetadataBeyondItsRoomIsRefused) {
   Pair pair;
   Loan loan = pair.producer.loan(100, Timeout::forever(), 16);
-  expect_code(ErrorCode::message_too_large, [&] { loan.publish(std::string(17, ' ')); });
+  expect_code(ErrorCode::message_too_large, [&] { loan.publish(R"({"type":"longer"})"); });
   EXPECT_TRUE(loan.active());
   EXPECT_TRUE(loan.publish(R"({"type":"x"})"));
 }
@@ -191,6 +191,9 @@ TEST(Views, MaximalMessagesPassWhileOneIsKept) {
   const auto kept = pair.consumer.pop_raw(5s);
   for (unsigned number = 0; number < 5; ++number) {
     ASSERT_TRUE(pair.push(256 * kKibi, number, 20s)) << number;
+    EXPECT_EQ(pair.consumer.stats().used_bytes, 512 * kKibi)
+        << "what is kept, and the relief block";
+    EXPECT_EQ(pair.consumer.stats().most_used_bytes, 512 * kKibi);
     const auto message = pair.consumer.pop_raw(5s);
     EXPECT_TRUE(equal(message->payload(), bytes_of(256 * kKibi, number)));
     EXPECT_FALSE(message->is_view()) << "the relief block must always drain";
@@ -204,7 +207,7 @@ TEST(Views, ReliefDoesNotMakeAFullQueueLonger) {
     options.max_messages = most;
     Pair pair(kMebi, options);
     for (unsigned number = 0; number < most; ++number) ASSERT_TRUE(pair.push(5000, number, 0ms));
-    // Long enough to become the claimant.
+    // Long enough to get priority.
     EXPECT_FALSE(pair.push(5000, 99, 100ms)) << "max_messages " << most;
     EXPECT_EQ(pair.producer.stats().messages, most);
     // A view takes a descriptor, so the next one needs relief; the one after that is too many.
@@ -244,8 +247,7 @@ TEST(Views, ShareKeepsTheBlock) {
   EXPECT_EQ(pair.consumer.stats().used_bytes, 0U);
 }
 
-// ---- closing with views and loans out
-// -------------------------------------------------------------
+// ---- closing with views and loans out -----------------------------------------------------------
 
 TEST(Closing, ViewOutlivesItsConsumer) {
   const RingName name;

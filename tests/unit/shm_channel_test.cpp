@@ -153,7 +153,7 @@ TEST(Channel, WithoutConsumersPushWaitsAndThenSaysSo) {
   SharedRingBufferProducer producer(name.get(), kMebi, options);
   const std::string text =
       expect_code(ErrorCode::no_consumers, [&] { producer.push_raw({}, bytes_of(10)); });
-  EXPECT_NE(text.find("ipc0cp rm"), std::string::npos) << text;
+  EXPECT_NE(text.find("rm " + name.path()), std::string::npos) << text;
   expect_code(ErrorCode::no_consumers, [&] { producer.push_raw({}, bytes_of(10), 1ms); });
   expect_code(ErrorCode::no_consumers, [&] { producer.try_push_raw({}, bytes_of(10)); });
   EXPECT_TRUE(name.exists()) << "the ring stays";
@@ -241,7 +241,7 @@ TEST(Channel, KilledProducerCountsAsGone) {
 /// Others have counted it out already; a second time would be one too many for the end of stream.
 TEST(Channel, ProducerThatLostItsTokenDoesNotLeaveAgain) {
   Pair pair;
-  const shm::Participants& lost = pair.producer.channel().membership().participants;
+  const shm::Participants& lost = pair.producer.channel().ring().participants();
   platform::unlock_byte(lost.token_file(), shm::kTokenByte + shm::slot_of(lost.self()));
   auto other = pair.another_producer();
   EXPECT_EQ(other.stats().active_producers, 1U);
@@ -306,6 +306,14 @@ TEST(Channel, StatsAddUp) {
   EXPECT_EQ(stats.dropped + stats.lost + stats.repaired_deaths, 0U);
   EXPECT_EQ(stats.most_messages, 5U);
   EXPECT_EQ(stats.most_used_bytes, 10000U);
+}
+
+TEST(Channel, StatsOfAClosedHandleAreItsError) {
+  Pair pair;
+  pair.producer.close();
+  pair.consumer.close();
+  expect_code(ErrorCode::closed, [&] { static_cast<void>(pair.producer.stats()); });
+  expect_code(ErrorCode::closed, [&] { static_cast<void>(pair.consumer.stats()); });
 }
 
 TEST(Channel, InterruptCheckEndsBlockedCalls) {

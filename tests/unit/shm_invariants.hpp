@@ -66,7 +66,7 @@ class InvariantCheck {
     }
     if (header_.address_tail != previous) say("wrong tail of the address list", previous);
     if (end < header_.main_mark) gap_bytes += header_.main_mark - end;
-    for (std::uint32_t index = 0; index < relief(); ++index) {
+    for (std::uint32_t index = 0; index < segment_.descriptor_mark(); ++index) {
       const bool in_use =
           state(index) != shm::State::kFree && state(index) != shm::State::kQuarantined;
       if (in_use && listed_.count(index) == 0) say("block not in the address list", index);
@@ -112,7 +112,7 @@ class InvariantCheck {
       if (state(index) != shm::State::kFree || listed_.count(index) != 0) say("no spare", index);
       index = segment_.descriptor(index).link_next;
     }
-    for (std::uint32_t index = 0; index < relief(); ++index) {
+    for (std::uint32_t index = 0; index < segment_.descriptor_mark(); ++index) {
       const bool accounted = state(index) == shm::State::kQuarantined ||
                              listed_.count(index) + spares.count(index) == 1;
       if (!accounted) say("descriptor is lost", index);
@@ -138,7 +138,7 @@ class InvariantCheck {
     if (header_.queue_tail != last) say("wrong tail of the queue", last);
     if (header_.queued != queued.size()) say("wrong `queued`", header_.queued);
     if (header_.queued_bytes != bytes) say("wrong `queued_bytes`", header_.queued_bytes);
-    for (std::uint32_t index = 0; index <= relief(); ++index) {
+    for (std::uint32_t index = 0; index <= relief(); index = segment_.next_descriptor(index)) {
       if (state(index) == shm::State::kReady && queued.count(index) == 0) {
         say("READY, but not queued", index);
       }
@@ -150,7 +150,7 @@ class InvariantCheck {
     std::uint64_t borrowed = 0;
     std::uint32_t blocks = 0;
     std::uint32_t borrowed_blocks = 0;
-    for (std::uint32_t index = 0; index < relief(); ++index) {
+    for (std::uint32_t index = 0; index < segment_.descriptor_mark(); ++index) {
       const shm::Descriptor& block = segment_.descriptor(index);
       const shm::State now = state(index);
       if (now == shm::State::kFree || now == shm::State::kQuarantined) continue;

@@ -9,8 +9,9 @@
 
 #include "ipc0cp/timeout.hpp"
 #include "platform/clock.hpp"
-#include "shm/life.hpp"
+#include "platform/ring_directory.hpp"
 #include "shm/red_zone.hpp"
+#include "shm/ring_name.hpp"
 #include "shm/segment.hpp"
 
 namespace ipc0cp::shm {
@@ -84,6 +85,26 @@ TEST(Geometry, PartsFollowEachOtherAndHoldWhatTheyMust) {
       EXPECT_LT(geometry.file_bytes, kTokenByte * 1024);
     }
   }
+}
+
+/// The documented limit is one that a process can map: its address space is the scarce thing.
+TEST(Geometry, LargestRingCanBeMapped) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "the sanitizer takes most of the address space";
+#endif
+  const Geometry geometry = Geometry::of(kMaxTotalDataBytes, 64);
+  platform::File file;
+  ASSERT_EQ(platform::open_unnamed(0600, file), 0);
+  ASSERT_EQ(platform::set_size(file, geometry.file_bytes), 0);
+  for (const bool arena_writable : {true, false}) {
+    Segment segment;
+    EXPECT_EQ(segment.map(file, geometry, arena_writable), 0);
+  }
+  const Geometry half = Geometry::of(kMaxTotalDataBytes / 2, 64);
+  Segment first;
+  Segment second;
+  EXPECT_EQ(first.map(file, half, true), 0);
+  EXPECT_EQ(second.map(file, half, false), 0) << "two handles of one process";
 }
 
 TEST(BlockPlan, RedZoneIsNeverShorterThanSixteenBytes) {
@@ -170,7 +191,7 @@ TEST(Names, AllowedOnesPass) {
   EXPECT_EQ(checked_name("/a"), "a");
   EXPECT_EQ(checked_name("A.z_0-9"), "A.z_0-9");
   EXPECT_EQ(checked_name(std::string(kMaxNameLength, 'x')).size(), kMaxNameLength);
-  EXPECT_EQ(path_of("a"), "/dev/shm/ipc0cp.a");
+  EXPECT_EQ(path_of("a"), platform::ring_directory() + "/ipc0cp.a");
 }
 
 TEST(Names, OthersAreRefused) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The life of a name: creating, joining, leaving, removing, and meeting what is not ours.
-#include "shm/life.hpp"
+#include "shm/opening.hpp"
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -26,7 +26,7 @@ std::string contents(const std::string& path) {
   return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
 }
 
-std::uint64_t ring_id(shm::Channel& channel) { return channel.membership().header().ring_id; }
+std::uint64_t ring_id(shm::Channel& channel) { return channel.ring().header().ring_id; }
 
 // ---- creating and removing
 // ------------------------------------------------------------------------
@@ -93,11 +93,11 @@ TEST(Life, NewcomerThatGivesUpRemovesWhatAConsumerLeftToIt) {
   last = &consumer;
   // The newcomer waits for the lock and has life read-locked, so that a consumer that closes now
   // cannot remove the name.
-  ASSERT_TRUE(consumer.channel().membership().lock.try_acquire());
+  ASSERT_EQ(consumer.channel().ring().try_lock(), ErrorCode::ok);
   ConsumerOptions options;
   options.interrupt_check = [] {
-    Membership& ring = last->channel().membership();
-    ring.lock.release();
+    AttachedRing& ring = last->channel().ring();
+    ring.unlock();
     last->close();
     return true;
   };

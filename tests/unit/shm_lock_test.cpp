@@ -21,8 +21,9 @@ using platform::kMillisecond;
 class LockTest : public ::testing::Test {
  protected:
   std::atomic<std::uint32_t>& word() { return ring_.header().lock; }
-  Lock& lock() { return ring_.membership->lock; }
+  Lock& lock() { return lock_; }
   BareRing ring_;
+  Lock lock_{ring_.header().lock, ring_.attached->participants()};
 };
 
 TEST_F(LockTest, NamesItsOwner) {
@@ -136,42 +137,42 @@ TEST_F(LockTest, OnlyOneOfManyTakesOver) {
   EXPECT_EQ(taken_over, 1);
 }
 
-// ---- through a membership: taking over means recovering
+// ---- through an attached ring: taking over means recovering
 // --------------------------------------------
 
 TEST_F(LockTest, TakeOverRecovers) {
   const Owner dead = ring_.dead_owner();
   ring_.put(0, State::kLoaned, dead, 0, 5000);
   word() = dead;
-  EXPECT_EQ(ring_.membership->enter(kForever), ErrorCode::ok);
+  EXPECT_EQ(ring_.attached->lock(kForever), ErrorCode::ok);
   EXPECT_EQ(ring_.state(0), State::kFree);
   EXPECT_EQ(ring_.header().repaired_deaths, 1U);
-  EXPECT_EQ(ring_.membership->leave(), ErrorCode::ok);
+  EXPECT_EQ(ring_.attached->unlock(), ErrorCode::ok);
 }
 
 TEST_F(LockTest, RefusedHandleTakesNothingOver) {
   const Owner dead = ring_.dead_owner();
   ring_.put(0, State::kLoaned, dead, 0, 5000);
   word() = dead;
-  ring_.membership->refusal = ErrorCode::closed;
-  EXPECT_EQ(ring_.membership->enter(kForever), ErrorCode::closed);
+  ring_.attached->refuse(ErrorCode::closed);
+  EXPECT_EQ(ring_.attached->lock(kForever), ErrorCode::closed);
   EXPECT_EQ(word(), dead) << "a handle whose token may be gone must not recover";
   EXPECT_EQ(ring_.state(0), State::kLoaned);
 }
 
 TEST_F(LockTest, EnteringADamagedRingIsRefusedAndLeavesItUnlocked) {
   ring_.header().damaged = 1;
-  EXPECT_EQ(ring_.membership->enter(kForever), ErrorCode::corrupt_buffer);
+  EXPECT_EQ(ring_.attached->lock(kForever), ErrorCode::corrupt_buffer);
   EXPECT_EQ(word(), 0U);
 }
 
 TEST_F(LockTest, LeavingWithAForeignWordIsCorruptBuffer) {
-  ASSERT_EQ(ring_.membership->enter(kForever), ErrorCode::ok);
+  ASSERT_EQ(ring_.attached->lock(kForever), ErrorCode::ok);
   const auto other = ring_.join(Role::kProducer);
   word() = other->self();
-  EXPECT_EQ(ring_.membership->leave(), ErrorCode::corrupt_buffer);
+  EXPECT_EQ(ring_.attached->unlock(), ErrorCode::corrupt_buffer);
   EXPECT_EQ(word(), other->self());
-  EXPECT_FALSE(ring_.membership->keeps_token());
+  EXPECT_FALSE(ring_.attached->keeps_token());
   EXPECT_EQ(ring_.header().recovery_wanted, 1U) << "both may have had the lock";
 }
 

@@ -100,7 +100,7 @@ TEST(LongWait, NamesTheHolderAndTheWayOut) {
   SharedRingBufferProducer locked_producer(locked.get(), 64 * kKibi);
   const pid_t holder = stopped_child([&] {
     SharedRingBufferConsumer consumer(locked.get(), 64 * kKibi);
-    while (!consumer.channel().membership().lock.try_acquire()) {
+    while (consumer.channel().ring().try_lock() != ErrorCode::ok) {
     }
     raise(SIGSTOP);
   });
@@ -128,7 +128,7 @@ TEST(LongWait, NamesTheHolderAndTheWayOut) {
                                 std::to_string(views * 12'000) + " bytes"});
   const auto of_unread = lines.about(unread.get());
   ASSERT_EQ(of_unread.size(), 1U);
-  expect_words(of_unread[0], {"waiting for a consumer", "ipc0cp rm " + unread.get()});
+  expect_words(of_unread[0], {"waiting for a consumer", "rm " + unread.path()});
   const auto of_locked = lines.about(locked.get());
   ASSERT_EQ(of_locked.size(), 1U);
   expect_words(of_locked[0], {"waiting for the ring's lock", std::to_string(holder), "stopped",

@@ -68,9 +68,9 @@ struct Pair {
     ASSERT_TRUE(message.has_value());
     EXPECT_TRUE(equal(message->payload(), bytes_of(bytes, seed)));
   }
-  [[nodiscard]] shm::Membership& membership() const { return consumer.channel().membership(); }
-  [[nodiscard]] shm::Header& header() const { return membership().header(); }
-  [[nodiscard]] const shm::Segment& segment() const { return *membership().segment; }
+  [[nodiscard]] shm::AttachedRing& ring() const { return consumer.channel().ring(); }
+  [[nodiscard]] shm::Header& header() const { return ring().header(); }
+  [[nodiscard]] const shm::Segment& segment() const { return ring().segment(); }
   /// Another handle of the same ring.
   SharedRingBufferProducer another_producer(ProducerOptions options = {}) const {
     return SharedRingBufferProducer(name.get(), 0, options);

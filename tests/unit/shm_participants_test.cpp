@@ -19,7 +19,7 @@ using platform::LockResult;
 
 class ParticipantsTest : public ::testing::Test {
  protected:
-  Participants& me() { return ring_.membership->participants; }
+  Participants& me() { return ring_.attached->participants(); }
   std::uint64_t slot_word(Owner owner) { return ring_.segment().slot(slot_of(owner)).word; }
   BareRing ring_;
 };
@@ -114,6 +114,18 @@ TEST_F(ParticipantsTest, LostTokenIsNoticed) {
   EXPECT_FALSE(me().own_token_is_held());
 }
 
+/// Voided as a raw clone's, and the slot taken again: the byte is held, but by the successor.
+TEST_F(ParticipantsTest, TokenOfASuccessorIsNotOurs) {
+  const auto voided = ring_.join(Role::kProducer);
+  const std::uint32_t slot = slot_of(voided->self());
+  platform::unlock_byte(voided->token_file(), kTokenByte + slot);
+  platform::unlock_byte(voided->token_file(), kClaimByte + slot);
+  const auto successor = ring_.join(Role::kProducer);
+  ASSERT_EQ(slot_of(successor->self()), slot);
+  EXPECT_FALSE(voided->own_token_is_held());
+  EXPECT_TRUE(successor->own_token_is_held());
+}
+
 TEST_F(ParticipantsTest, TokenThatWasClosedWithEveryOtherDescriptorIsNoticed) {
   const auto other = ring_.join(Role::kProducer);
   close(other->token_file());
@@ -124,7 +136,7 @@ TEST_F(ParticipantsTest, TokenThatWasClosedWithEveryOtherDescriptorIsNoticed) {
 }
 
 TEST_F(ParticipantsTest, LostTokenIsNoticedThoughOthersLookAroundFirst) {
-  Membership& ring = *ring_.membership;
+  AttachedRing& ring = *ring_.attached;
   const std::int64_t interval_ns = 10 * platform::kMillisecond;
   std::int64_t now_ns = platform::now_ns();
   EXPECT_EQ(ring.sweep(now_ns, interval_ns), ErrorCode::ok);
@@ -165,7 +177,7 @@ TEST_F(ParticipantsTest, VoidedOwnerIsRecoveredWhoeverVoidedIt) {
   slot.word = make_slot_word(incarnation_of(other->self()) + 1, Role::kVoided);
   ring_.header().recovery_wanted = 0;
   EXPECT_TRUE(me().is_gone(index, slot.word)) << "although its token is held";
-  EXPECT_EQ(ring_.membership->sweep(platform::now_ns(), 0), ErrorCode::ok);
+  EXPECT_EQ(ring_.attached->sweep(platform::now_ns(), 0), ErrorCode::ok);
   EXPECT_EQ(ring_.state(0), State::kFree);
   EXPECT_EQ(role_of(slot.word), Role::kNobody);
   EXPECT_EQ(ring_.header().repaired_deaths, 1U);

@@ -23,7 +23,7 @@ class QueueTest : public ::testing::Test {
     ring_.recover();
     queue().reset();
   }
-  Queue& queue() { return ring_.membership->queue; }
+  Queue& queue() { return queue_; }
   std::vector<std::uint32_t> drain() {
     std::vector<std::uint32_t> order;
     while (queue().head() != kNone) {
@@ -33,6 +33,7 @@ class QueueTest : public ::testing::Test {
     return order;
   }
   BareRing ring_;
+  Queue queue_{ring_.segment()};
 };
 
 TEST_F(QueueTest, FirstInFirstOut) {
@@ -75,7 +76,7 @@ TEST_F(QueueTest, RemembersItsHighWaterMark) {
   queue().push_back(1, 1001);
   drain();
   queue().push_back(2, 1002);
-  EXPECT_EQ(ring_.header().most_messages, 5U) << "recover() counts too";
+  EXPECT_EQ(ring_.header().peak_messages, 5U) << "recover() counts too";
 }
 
 TEST_F(QueueTest, CircleInTheLinksEndsTheSearch) {

@@ -21,7 +21,7 @@ TEST(RecoveryOfSpace, ForgetsTheWildernessOfADeadGrower) {
   ring.recover();
   EXPECT_EQ(ring.header().growing, kNone);
   EXPECT_EQ(ring.state(0), State::kFree);
-  EXPECT_EQ(ring.membership->allocator.tail_hole_bytes(), 64 * kKibi);
+  EXPECT_EQ(ring.attached->blocks().tail_hole_bytes(), 64 * kKibi);
   expect_consistent(ring.segment());
 }
 
@@ -44,7 +44,7 @@ TEST(RecoveryOfSpace, MarkMovedButWildernessStillLoaned) {
   ring.header().growing = 0;
   ring.recover();
   EXPECT_EQ(ring.header().growing, kNone);
-  EXPECT_EQ(ring.membership->allocator.tail_hole_bytes(), 64 * kKibi);
+  EXPECT_EQ(ring.attached->blocks().tail_hole_bytes(), 64 * kKibi);
   expect_consistent(ring.segment());
 }
 

@@ -107,7 +107,7 @@ TEST(Recovery, OfAnOrphanTrustsNoToken) {
   const BareRing ring;
   ring.put(0, State::kBorrowed, ring.self(), 0, 5 * kKibi, 3);
   ring.put(1, State::kReady, 0, 8 * kKibi, 5 * kKibi, 4);
-  ring.membership->recovery.run(nullptr);
+  ring.attached->recover_orphan();
   EXPECT_EQ(ring.state(0), State::kFree);
   EXPECT_EQ(ring.header().lost, 1U);
   EXPECT_EQ(ring.header().queued, 1U);
@@ -251,8 +251,8 @@ TEST(CollectReturned, GivesMemoryAndCountsBack) {
   ring.recover();
   ring.header().returned_head = 0;
   EXPECT_EQ(ring.header().borrowed_blocks, 4U);
-  EXPECT_TRUE(collect_returned(ring.segment(), ring.membership->allocator));
-  EXPECT_FALSE(collect_returned(ring.segment(), ring.membership->allocator));
+  EXPECT_TRUE(ring.attached->blocks().collect());
+  EXPECT_FALSE(ring.attached->blocks().collect());
   EXPECT_EQ(ring.header().used_bytes, 0U);
   expect_consistent(ring.segment());
 }
@@ -264,7 +264,7 @@ TEST(CollectReturned, SkipsWhatIsNotReturned) {
   ring.descriptor(1).returned_next = 2;
   ring.recover();
   ring.header().returned_head = 0;
-  collect_returned(ring.segment(), ring.membership->allocator);
+  ring.attached->blocks().collect();
   EXPECT_EQ(ring.state(1), State::kReady);
   EXPECT_EQ(ring.header().live_blocks, 1U);
   expect_consistent(ring.segment());
@@ -291,7 +291,7 @@ TEST(Recovery, RebuildsEverythingDerivedFromRubbish) {
   header.queued = header.live_blocks = header.borrowed_blocks = random();
   header.queued_bytes = header.used_bytes = header.borrowed_bytes = random();
   header.bin_summary = random();
-  header.claimant = make_owner(77, 3);
+  header.priority = make_owner(77, 3);
   for (std::uint32_t index = 0; index < ring.geometry.descriptor_count; ++index) {
     Descriptor& descriptor = ring.descriptor(index);
     descriptor.link_next = descriptor.link_previous = random();
@@ -301,7 +301,7 @@ TEST(Recovery, RebuildsEverythingDerivedFromRubbish) {
   EXPECT_FALSE(report.damaged);
   EXPECT_EQ(header.queue_head, 4U);
   EXPECT_EQ(header.queued, 3U);
-  EXPECT_EQ(header.claimant, 0U);
+  EXPECT_EQ(header.priority, 0U);
   EXPECT_EQ(header.next_sequence, 21U);
   expect_consistent(ring.segment());
 }
@@ -309,7 +309,7 @@ TEST(Recovery, RebuildsEverythingDerivedFromRubbish) {
 TEST(Recovery, FindsHolesThatWereLost) {
   const BareRing ring;
   ring.put(0, State::kReady, 0, 16 * kKibi, 5 * kKibi, 1);
-  Allocator& allocator = ring.membership->allocator;
+  Allocator allocator(ring.segment());
   allocator.reset();  // As if killed while taking the lists apart.
   EXPECT_EQ(allocator.allocate(64), kNone);
   ring.recover();

@@ -2,6 +2,9 @@
 // A ring with redeliver=true: a message whose consumer died comes again.
 #include <gtest/gtest.h>
 
+#include <thread>
+#include <vector>
+
 #include "shm_pair.hpp"
 
 namespace ipc0cp::testing {
@@ -94,7 +97,7 @@ TEST_P(Redelivery, EndOfStreamWaitsForWhatOthersHold) {
 class SleepingPeer {
  public:
   explicit SleepingPeer(const Pair& pair)
-      : word_(pair.header().data_event), announced_(pair.membership().data_event.announce()) {}
+      : word_(pair.header().data_event), announced_(pair.ring().data_event().announce()) {}
   [[nodiscard]] bool is_woken() const { return word_ != announced_; }
 
  private:
@@ -136,6 +139,66 @@ TEST_P(Redelivery, RequeuedMessageComesAgain) {
   ASSERT_TRUE(message.has_value());
   EXPECT_EQ(message->deliveries(), 2U);
   EXPECT_TRUE(equal(message->payload(), bytes_of(bytes, 1)));
+}
+
+/// One thread per task: the system gives the id of one that has ended to the next.
+TEST(RedeliveryOfDamage, WhatCannotBeDecodedIsCountedOnceAndDoesNotComeAgain) {
+  Pair pair(kMebi, redelivering());
+  const std::vector<std::byte> payload(10);
+  pair.producer.push_raw(R"({"type":"ndarray","version":"1.0","dtype":"<f4","shape":[99]})",
+                         payload);
+  pair.push(10, 1);
+  pair.push(10, 2);
+  expect_code(ErrorCode::corrupt_payload, [&] { pair.consumer.pop(5s); });
+  pair.consumer.requeue();
+  RingStats stats = pair.consumer.stats();
+  EXPECT_EQ(stats.messages, 2U);
+  EXPECT_EQ(stats.dropped, 1U);
+  EXPECT_EQ(stats.popped, 0U);
+  pair.expect_pop(10, 1);
+  pair.consumer.requeue();
+  stats = pair.consumer.stats();
+  EXPECT_EQ(stats.messages, 2U) << "what was handed out soundly comes again";
+  EXPECT_EQ(stats.popped, 0U);
+  pair.expect_pop(10, 1);
+  pair.expect_pop(10, 2);
+  stats = pair.consumer.stats();
+  EXPECT_EQ(stats.pushed, stats.popped + stats.dropped);
+}
+
+TEST_P(Redelivery, WhatAThreadLeavesBehindIsNotFinishedByTheNextOne) {
+  const std::size_t bytes = GetParam();
+  Pair pair(kMebi, redelivering());
+  for (unsigned number = 0; number < 3; ++number) pair.push(bytes, number);
+  run_and_die([&] {
+    auto consumer = pair.another_consumer();
+    std::vector<Message> handed_on;
+    std::vector<std::thread::id> ids;
+    for (int task = 0; task < 3; ++task) {
+      std::thread([&] {
+        ids.push_back(std::this_thread::get_id());
+        handed_on.push_back(*consumer.pop_raw(20s));
+      }).join();
+    }
+    handed_on[1].done();  // By another thread than the one that popped it.
+    if (ids[0] != ids[1] && ids[1] != ids[2]) std::fprintf(stderr, "no id came again\n");
+    die();
+  });
+  pair.expect_pop(bytes, 0);
+  pair.expect_pop(bytes, 2);
+  expect_code(ErrorCode::timeout, [&] { pair.consumer.pop_raw(1ms); });
+  EXPECT_EQ(pair.consumer.stats().lost, 0U);
+}
+
+TEST_P(Redelivery, WhatAThreadLeavesBehindIsFinishedByClosing) {
+  Pair pair(kMebi, redelivering());
+  auto other = pair.another_consumer();
+  pair.push(GetParam());
+  std::thread([&] { other.pop_raw(20s); }).join();
+  EXPECT_GT(pair.consumer.stats().used_bytes, 0U);
+  other.close();
+  EXPECT_EQ(pair.consumer.stats().used_bytes, 0U);
+  expect_code(ErrorCode::timeout, [&] { pair.consumer.pop_raw(1ms); });
 }
 
 INSTANTIATE_TEST_SUITE_P(Sizes, Redelivery, ::testing::Values(100, 2000, 20000));

@@ -2,6 +2,7 @@
 // Rings that others have left: reruns, orphans, retired names, forks.
 #include <gtest/gtest.h>
 
+#include "captured_log.hpp"
 #include "platform/clock.hpp"
 #include "shm_pair.hpp"
 
@@ -32,21 +33,6 @@ void expect_the_three(SharedRingBufferConsumer& consumer) {
   EXPECT_TRUE(equal(consumer.pop_raw(5s)->payload(), bytes_of(9000, 2)));
   EXPECT_TRUE(equal(consumer.pop_raw(5s)->payload(), bytes_of(100, 3)));
 }
-
-/// Catches what is logged.
-class Log {
- public:
-  Log() {
-    set_log_sink([this](LogLevel, std::string_view text) { text_ += text; });
-  }
-  ~Log() { set_log_sink({}); }
-  Log(const Log&) = delete;
-  Log& operator=(const Log&) = delete;
-  [[nodiscard]] const std::string& text() const { return text_; }
-
- private:
-  std::string text_;
-};
 
 // ---- reruns -------------------------------------------------------------------------------------
 
@@ -156,7 +142,7 @@ TEST(Rerun, RetiredNameThatWasNotRemovedIsReplaced) {
     SharedRingBufferConsumer consumer(name.get(), kRing);
     SharedRingBufferProducer producer(name.get(), kRing);
     producer.push_raw({}, bytes_of(100, 1));
-    consumer.channel().membership().header().retired = 1;  // Killed before the unlink.
+    consumer.channel().ring().header().retired = 1;  // Killed before the unlink.
     die();
   });
   ASSERT_TRUE(name.exists());
@@ -168,7 +154,7 @@ TEST(Rerun, RetiredNameThatWasNotRemovedIsReplaced) {
 TEST(Rerun, NewcomerDoesNotJoinARetiredRingThatIsStillInUse) {
   const RingName name;
   SharedRingBufferProducer producer(name.get(), kRing);
-  producer.channel().membership().header().retired = 1;
+  producer.channel().ring().header().retired = 1;
   SharedRingBufferConsumer consumer(name.get(), kRing);
   EXPECT_EQ(consumer.stats().active_producers, 0U);
   expect_code(ErrorCode::no_consumers, [&] { producer.push_raw({}, bytes_of(10)); });
@@ -189,7 +175,7 @@ TEST(Rerun, DeathOfALockHolderIsRepairedByTheNextOne) {
   run_and_die([&] {
     SharedRingBufferProducer producer(name.get(), kRing);
     producer.push_raw({}, bytes_of(100, 1));
-    static_cast<void>(producer.channel().membership().enter(platform::kForever));
+    static_cast<void>(producer.channel().ring().lock(platform::kForever));
     die();
   });
   EXPECT_TRUE(equal(consumer.pop_raw(20s)->payload(), bytes_of(100, 1)));
@@ -226,6 +212,8 @@ TEST(Fork, HandlesAreOfNoUseInTheChildAndUnharmedInTheParent) {
   expect_in_child([&] {
     const bool refused = fails_as_forked([&] { pair->producer.push_raw({}, {}, 1ms); }) &&
                          fails_as_forked([&] { pair->consumer.pop_raw(1ms); }) &&
+                         fails_as_forked([&] { static_cast<void>(pair->consumer.stats()); }) &&
+                         fails_as_forked([&] { static_cast<void>(pair->producer.stats()); }) &&
                          fails_as_forked([&] { loan->publish(); });
     loan.reset();
     pair->producer.close();
@@ -288,7 +276,7 @@ TEST(Fork, ChildDoesNotKeepTheParentAlive) {
 TEST(Fork, ChildDoesNotKeepTheParentsToken) {
   Pair pair;
   auto producer = pair.another_producer();
-  const shm::Owner owner = producer.channel().membership().participants.self();
+  const shm::Owner owner = producer.channel().ring().participants().self();
   int go[2];
   int runs[2];
   ASSERT_EQ(pipe(go), 0);
@@ -302,10 +290,10 @@ TEST(Fork, ChildDoesNotKeepTheParentsToken) {
   }
   close(go[0]);
   ASSERT_EQ(read(runs[0], &byte, 1), 1);
-  EXPECT_FALSE(pair.membership().participants.is_dead(owner));
+  EXPECT_FALSE(pair.ring().participants().is_dead(owner));
   producer.close();
   // By the token alone: the parent lives, so no other rule can tell.
-  EXPECT_TRUE(pair.membership().participants.is_dead(owner));
+  EXPECT_TRUE(pair.ring().participants().is_dead(owner));
   close(go[1]);
   close(runs[0]);
   close(runs[1]);

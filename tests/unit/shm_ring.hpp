@@ -13,8 +13,9 @@
 #include <string>
 #include <utility>
 
+#include "platform/ring_directory.hpp"
 #include "platform/shared_memory.hpp"
-#include "shm/membership.hpp"
+#include "shm/attached_ring.hpp"
 #include "shm/red_zone.hpp"
 
 namespace ipc0cp::testing {
@@ -36,9 +37,7 @@ class RingName {
   ~RingName() { platform::remove_name(path()); }
 
   [[nodiscard]] const std::string& get() const noexcept { return name_; }
-  [[nodiscard]] std::string path() const {
-    return std::string(platform::kSharedMemoryDirectory) + "/ipc0cp." + name_;
-  }
+  [[nodiscard]] std::string path() const { return platform::ring_directory() + "/ipc0cp." + name_; }
   [[nodiscard]] bool exists() const { return access(path().c_str(), F_OK) == 0; }
 
  private:
@@ -79,15 +78,15 @@ class BareRing {
     EXPECT_EQ(platform::set_size(file, geometry.file_bytes), 0);
     auto segment = std::make_unique<Segment>();
     EXPECT_EQ(segment->map(file, geometry, true), 0);
-    membership = std::make_unique<Membership>("bare", std::move(segment));
-    membership->segment->initialise(options);
+    attached = std::make_unique<AttachedRing>("bare", std::move(segment));
+    attached->initialise(options, geometry.relief_descriptor());
     if (reserved) {
       header().main_mark.store(geometry.main_bytes);
       header().relief_mark.store(geometry.relief_bytes);
     }
-    membership->recovery.run(nullptr);
-    EXPECT_EQ(claim(membership->participants), ErrorCode::ok);
-    membership->participants.set_role(Role::kConsumer);
+    attached->recover_orphan();
+    EXPECT_EQ(claim(attached->participants()), ErrorCode::ok);
+    attached->participants().set_role(Role::kConsumer);
     header().consumers = 1;
     header().slots_end = 2;
   }
@@ -132,20 +131,20 @@ class BareRing {
     return block;
   }
 
-  [[nodiscard]] const Segment& segment() const { return *membership->segment; }
-  [[nodiscard]] Header& header() const { return membership->header(); }
+  [[nodiscard]] const Segment& segment() const { return attached->segment(); }
+  [[nodiscard]] Header& header() const { return attached->header(); }
   [[nodiscard]] Descriptor& descriptor(std::uint32_t index) const {
     return segment().descriptor(index);
   }
   [[nodiscard]] State state(std::uint32_t index) const {
     return state_of(descriptor(index).state.load());
   }
-  [[nodiscard]] Owner self() const { return membership->participants.self(); }
-  RecoveryReport recover() const { return membership->recovery.run(&membership->participants); }
+  [[nodiscard]] Owner self() const { return attached->participants().self(); }
+  RecoveryReport recover() const { return Recovery(segment()).run(&attached->participants()); }
 
   Geometry geometry;
   platform::File file;
-  std::unique_ptr<Membership> membership;
+  std::unique_ptr<AttachedRing> attached;
 };
 
 }  // namespace ipc0cp::testing

@@ -2,11 +2,13 @@
 #include "shm/waiting.hpp"
 
 #include <gtest/gtest.h>
+#include <sched.h>
 
 #include <thread>
 #include <vector>
 
 #include "platform/clock.hpp"
+#include "platform/processors.hpp"
 #include "shm/layout.hpp"
 
 namespace ipc0cp::shm {
@@ -103,20 +105,87 @@ TEST(Event, NoWakeIsLostAllAtOnce) {
   }
 }
 
-TEST(SpinBudget, ShrinksWithLongSleepsAndGrowsWithHits) {
-  SpinBudget budget(4);
-  const std::int64_t full = budget.nanoseconds(1);
+/// Spins of a waiter that stays on one processor, until they are used up.
+class SpinBudgetTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    sched_getaffinity(0, sizeof before_, &before_);
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(platform::current_processor() - 1, &one);
+    ASSERT_EQ(sched_setaffinity(0, sizeof one, &one), 0);
+    here_ = platform::current_processor();
+  }
+  void TearDown() override { sched_setaffinity(0, sizeof before_, &before_); }
+
+  /// How often a waiter for a peer on `processor` looks.
+  int polls(SpinBudget& budget, std::uint32_t processor) {
+    header_.pushed_on = processor;
+    int count = 0;
+    EXPECT_FALSE(budget.spin(header_.pushed_on, [&] {
+      ++count;
+      return false;
+    }));
+    return count;
+  }
+
+  Header header_{};
+  std::uint32_t here_ = 0;
+
+ private:
+  cpu_set_t before_{};
+};
+
+TEST_F(SpinBudgetTest, ShrinksWithLongSleepsAndComesBack) {
+  SpinBudget budget(header_, {.count = 4});
+  const std::int64_t full = budget.nanoseconds();
   for (int sleep = 0; sleep < 100; ++sleep) budget.slept(platform::kSecond);
-  EXPECT_EQ(budget.nanoseconds(1), 0) << "an idle handle does not spin";
-  for (int hit = 0; hit < 100; ++hit) budget.hit();
-  EXPECT_EQ(budget.nanoseconds(1), full);
+  EXPECT_EQ(budget.nanoseconds(), 0) << "an idle handle does not spin";
+  EXPECT_EQ(polls(budget, 0), 1);
+  // What ended soon after is worth a spin again.
+  budget.slept(1'000);
+  EXPECT_GT(polls(budget, 0), 1);
+  for (int hit = 0; hit < 100; ++hit)
+    EXPECT_TRUE(budget.spin(header_.pushed_on, [] { return true; }));
+  EXPECT_EQ(budget.nanoseconds(), full);
 }
 
-TEST(SpinBudget, IsLessWithMoreParticipantsThanProcessors) {
-  SpinBudget budget(4);
-  EXPECT_EQ(budget.nanoseconds(4), budget.nanoseconds(1));
-  EXPECT_LT(budget.nanoseconds(16), budget.nanoseconds(4));
-  EXPECT_EQ(SpinBudget(1).nanoseconds(1), 0);
+TEST_F(SpinBudgetTest, IsLessWithMoreParticipantsThanProcessors) {
+  SpinBudget budget(header_, {.count = 4});
+  header_.producers = 1;
+  const std::int64_t alone = budget.nanoseconds();
+  header_.consumers = 3;
+  EXPECT_EQ(budget.nanoseconds(), alone);
+  header_.producers = 13;
+  EXPECT_LT(budget.nanoseconds(), alone);
+}
+
+TEST_F(SpinBudgetTest, IsShortWithAQuota) {
+  const SpinBudget rationed(header_, {.count = 4, .rationed = true});
+  EXPECT_LT(rationed.nanoseconds(), SpinBudget(header_, {.count = 4}).nanoseconds() / 10);
+  SpinBudget budget(header_, {.count = 4, .rationed = true});
+  EXPECT_GT(polls(budget, here_ + 1), 1);
+}
+
+TEST_F(SpinBudgetTest, NeverOnASingleProcessor) {
+  SpinBudget budget(header_, {.count = 1});
+  for (int wait = 0; wait < 2'000; ++wait) EXPECT_EQ(polls(budget, here_ + 1), 1);
+}
+
+/// It works only once we sleep; a rare spin lets the scheduler see that two want to run.
+TEST_F(SpinBudgetTest, OnceIn512WaitsForAPeerOnOurOwnProcessor) {
+  SpinBudget budget(header_, {.count = 2});
+  EXPECT_GT(polls(budget, 0), 1) << "nothing is known yet";
+  EXPECT_GT(polls(budget, here_ + 1), 1) << "the peer works elsewhere";
+  const std::int64_t full = budget.nanoseconds();
+  int spins = 0;
+  for (int wait = 0; wait < 5 * 512; ++wait) {
+    spins += polls(budget, here_) > 1 ? 1 : 0;
+    budget.slept(200 * platform::kMillisecond);
+  }
+  EXPECT_EQ(spins, 5);
+  EXPECT_GT(budget.nanoseconds(), full / 5) << "only sleeps after a spin count";
+  EXPECT_GT(polls(budget, here_ + 1), 1) << "the peer has been moved";
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The reading half of the STDIO format: pieces of any size, garbage, lies and ends.
-#include "stdio_reader.hpp"
+#include "stdio/reader.hpp"
 
 #include <gtest/gtest.h>
 
@@ -8,7 +8,7 @@
 #include <cstring>
 #include <vector>
 
-#include "shm/buffer_pool.hpp"
+#include "platform/buffer_pool.hpp"
 #include "stdio_frames.hpp"
 
 namespace ipc0cp::testing {
@@ -164,7 +164,7 @@ TEST(StdioReader, TakesLittleMemoryOnTheWordOfAHeader) {
     std::size_t asked = 0;
     for (const auto part : feeder.reader.wanted()) asked += part.size();
     EXPECT_GT(asked, 0U);
-    EXPECT_LE(asked, shm::buffer_pool::kTrustedBytes);
+    EXPECT_LE(asked, platform::buffer_pool::kTrustedBytes);
     feeder.feed(std::string(3000, 'x'));
     const std::uint64_t whole = 20 + std::uint64_t{claim.metadata_bytes} + claim.payload_bytes;
     expect_contains(error_of(ErrorCode::corrupt_payload, [&] { feeder.reader.cut_off(); }),
@@ -192,7 +192,7 @@ TEST(StdioReader, AStreamThatStopsAnywhereWasCutOff) {
 // ---- large payloads -----------------------------------------------------------------------------
 
 TEST(StdioReader, GrowsWithoutLosingWhatIsThere) {
-  const std::size_t bytes = 3 * shm::buffer_pool::kTrustedBytes + 12345;
+  const std::size_t bytes = 3 * platform::buffer_pool::kTrustedBytes + 12345;
   const std::string payload = pattern(bytes);
   Feeder feeder(std::size_t{1} << 20U);
   feeder.feed(frame_of(kText, payload));

@@ -162,12 +162,14 @@ TEST_P(StdioWaiting, ThreadsTakeTurns) {
     writers.emplace_back([&, thread] {
       for (int count = 0; count < kEach; ++count) {
         const std::string text = pattern(static_cast<std::size_t>(count) * 1000, thread);
-        EXPECT_TRUE(producer.push_raw(std::to_string(thread), bytes_of(text), 60s));
+        const std::string metadata = R"({"type":")" + std::to_string(thread) + "\"}";
+        EXPECT_TRUE(producer.push_raw(metadata, bytes_of(text), 60s));
       }
     });
     readers.emplace_back([&] {
       while (const auto message = consumer.pop_raw(60s)) {
-        const int sender = std::stoi(std::string(message->metadata()));
+        const std::size_t number_at = std::string_view(R"({"type":")").size();
+        const int sender = std::stoi(std::string(message->metadata().substr(number_at)));
         EXPECT_TRUE(text_of(message->payload()) == pattern(message->payload().size(), sender));
         ++popped;
       }

@@ -2,15 +2,18 @@
 #include "ipc0cp/type_registry.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <functional>
 #include <stdexcept>
 #include <thread>
+#include <vector>
 
-#include "codec.hpp"
 #include "ipc0cp/error.hpp"
 #include "ipc0cp/objects.hpp"
+#include "objects/codec.hpp"
 
 namespace ipc0cp {
 namespace {
@@ -250,6 +253,41 @@ TEST_F(TypeRegistryTest, RegisteringWhileOthersDecode) {
   }
   stop.store(true);
   reader.join();
+}
+
+/// A child has only the thread that forked, and must not wait for what another one held.
+TEST_F(TypeRegistryTest, AForkedChildRegistersAndDecodesWhateverItsParentWasDoing) {
+#if defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "the allocator of ThreadSanitizer (GCC 12) keeps its locks across a fork";
+#endif
+  std::atomic<bool> stop{false};
+  std::vector<std::thread> busy;
+  for (int number = 0; number < 2; ++number) {
+    busy.emplace_back([&] {
+      while (!stop.load()) {
+        registry.register_type("point", from_pointer);
+        decode();
+      }
+    });
+  }
+  int hung = 0;
+  for (int number = 0; number < 200; ++number) {
+    const pid_t child = fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+      alarm(10);  // A child that hangs ends by SIGALRM.
+      registry.register_type("point", from_pointer);
+      _exit(decode() == "pointer 7" ? 0 : 1);
+    }
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    if (WIFSIGNALED(status)) ++hung;
+    EXPECT_TRUE(WIFSIGNALED(status) || WEXITSTATUS(status) == 0);
+    if (hung > 0) break;
+  }
+  stop.store(true);
+  for (std::thread& thread : busy) thread.join();
+  EXPECT_EQ(hung, 0);
 }
 
 TEST_F(TypeRegistryTest, ADeserializerMayRegisterAndDecode) {

@@ -8,10 +8,10 @@
 #include <string>
 #include <vector>
 
-#include "codec.hpp"
 #include "ipc0cp/error.hpp"
 #include "ipc0cp/json.hpp"
 #include "ipc0cp/objects.hpp"
+#include "objects/codec.hpp"
 #include "objects/difference.hpp"
 #include "objects/encoded.hpp"
 #include "objects/rebuild.hpp"
@@ -85,7 +85,7 @@ TEST_P(GoodVectors, BuiltAndWritten) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Groups, GoodVectors,
-                         testing::Values("bytes", "text", "json", "ndarray", "structured",
+                         testing::Values("bytes", "text", "json", "marks", "ndarray", "structured",
                                          "named_types", "list", "map", "image", "flatbuffer"));
 
 TEST(Vectors, UnusualButValidIsAccepted) {
@@ -120,7 +120,7 @@ TEST_P(MalformedVectors, AreRefusedWithTheErrorTheyName) {
 
 INSTANTIATE_TEST_SUITE_P(Groups, MalformedVectors,
                          testing::Values("malformed", "malformed_containers", "malformed_images",
-                                         "malformed_flatbuffers"));
+                                         "malformed_flatbuffers", "malformed_second"));
 
 }  // namespace
 }  // namespace ipc0cp

@@ -68,6 +68,23 @@ ACCEPTED = [
         '"offset":0}],"itemsize":1},"shape":[2]}',
         "0102",
     ),
+    _accepted(
+        "dtype_unknown_keys",
+        '{"type":"ndarray","version":"1.0","dtype":{"fields":[{"name":"a","dtype":{"base":"|u1",'
+        '"shape":[1],"why":null},"offset":0,"comment":[1]}],"itemsize":1,"more":{}},"shape":[2]}',
+        '{"type":"ndarray","version":"1.0","dtype":{"fields":[{"name":"a","dtype":{"base":"|u1",'
+        '"shape":[1]},"offset":0}],"itemsize":1},"shape":[2]}',
+        "0102",
+    ),
+    _accepted(
+        "metadata_512_levels",
+        '{"type":"ndarray","version":"1.0","dtype":"|u1","shape":[2],"deep":'
+        + "[" * 511
+        + "]" * 511
+        + "}",
+        _U1,
+        "0102",
+    ),
     _accepted("json_white_space", _JSON, _JSON, b' { "a" :\n[ 1 ] } '.hex(), value='{"a":[1]}'),
     _accepted("json_escapes", _JSON, _JSON, b'"\\ud83d\\ude00\\/"'.hex(), value='"\U0001f600/"'),
     _accepted("json_minus_zero", _JSON, _JSON, b"-0".hex(), value="0"),
@@ -85,6 +102,14 @@ ACCEPTED = [
         "image_transparency_table",
         _IMAGE % '"encoding":"raw","mode":"P","size":[1,1],"palette":{"mode":"RGBA","bytes":4},'
         '"pixel_bytes":1,"transparency":{"table":"00ff80"}',
+        _IMAGE % '"encoding":"raw","mode":"P","size":[1,1],"palette":{"mode":"RGBA","bytes":4},'
+        '"transparency":{"table":"00ff80"}',
+        "0001020304",
+    ),
+    _accepted(
+        "image_unknown_keys",
+        _IMAGE % '"encoding":"raw","mode":"P","size":[1,1],"palette":{"mode":"RGBA","bytes":4,'
+        '"of":1},"pixel_bytes":1,"transparency":{"why":null,"table":"00ff80"}',
         _IMAGE % '"encoding":"raw","mode":"P","size":[1,1],"palette":{"mode":"RGBA","bytes":4},'
         '"transparency":{"table":"00ff80"}',
         "0001020304",
@@ -112,6 +137,12 @@ ACCEPTED = [
         '{"type":"list","version":"1.0","count":1,"items":['
         '{"metadata":{"type":"bytes","version":"1.0"},"offset":0,"payload_size":1}]}',
         (b"\xff" * 129).hex(),
+    ),
+    _accepted(
+        "escaped_mark",
+        '{"type":"json","version":"2.0"}',
+        '{"type":"json","version":"2.0"}',
+        b' { "\\u0024float" : "\\u006ean" } '.hex(),
     ),
     _accepted("unknown_type", '{"type":"later","x":[1]}', '{"type":"later","x":[1]}', "ff"),
     _accepted(

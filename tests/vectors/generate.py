@@ -8,14 +8,19 @@ that a mistake in an implementation cannot hide here. README.md says what the fi
 import argparse
 import functools
 import json
+import math
 import sys
 from pathlib import Path
 
 import accepted
 import flatbuffer_messages
 import malformed
+import malformed_second
 import numpy as np
 import values
+
+# Values nest 512 levels deep, and each takes a few calls.
+sys.setrecursionlimit(10_000)
 
 HERE = Path(__file__).resolve().parent
 ALIGNMENT = 64
@@ -62,25 +67,102 @@ def encode_array(value):
 
 
 def is_json(value):
-    pending = [value]
-    while pending:
-        item = pending.pop()
-        if isinstance(item, (dict, list)):
-            pending.extend(item.values() if isinstance(item, dict) else item)
-        elif item is not None and type(item) not in (bool, int, float, str):
-            return False
-    return True
+    """Whether a value is JSON, or has marks of section 2.1."""
+    if isinstance(value, dict):
+        return all(type(key) in (int, str) for key in value) and all(map(is_json, value.values()))
+    if isinstance(value, list):
+        return all(map(is_json, value))
+    return value is None or type(value) in (bool, int, float, str)
+
+
+def marked(value):
+    """`value` with the marks of section 2.1."""
+    if type(value) is float and not math.isfinite(value):
+        return {"$float": repr(value)}
+    if type(value) is int and not -(2**63) <= value < 2**64:
+        return {"$int": hex(value)}
+    if isinstance(value, list):
+        return list(map(marked, value))
+    if not isinstance(value, dict):
+        return value
+    if any(type(key) is int for key in value):
+        return {"$map": [[marked(key), marked(item)] for key, item in value.items()]}
+    members = {key: marked(item) for key, item in value.items()}
+    is_like_a_mark = len(members) == 1 and next(iter(members)).startswith("$")
+    return {"$object": members} if is_like_a_mark else members
+
+
+def needs_marks(value):
+    """Whether there is something in `value` that JSON does not have."""
+    if isinstance(value, dict):
+        return any(type(key) is int for key in value) or any(map(needs_marks, value.values()))
+    if isinstance(value, list):
+        return any(map(needs_marks, value))
+    return type(value) in (int, float) and marked(value) is not value
+
+
+def encode_json(value):
+    has_marks = needs_marks(value)
+    metadata = {"type": "json", "version": "2.0" if has_marks else "1.0"}
+    return metadata, canonical(marked(value) if has_marks else value).encode()
+
+
+def in_one_run(left, right):
+    """Whether neighbours share a record."""
+    if is_json(left) or is_json(right):
+        return is_json(left) and is_json(right)
+    arrays = type(left) is np.ndarray and type(right) is np.ndarray
+    return (
+        arrays
+        and left.dtype.names is None
+        and (left.dtype, left.ndim) == (right.dtype, right.ndim)
+        and all(one.nbytes <= 4096 and one.flags.c_contiguous for one in (left, right))
+    )
 
 
 def runs_of(entries):
-    """Groups (key, value) pairs: neighbouring JSON values together, others alone."""
+    """Groups (key, value) pairs: those that share a record together, others alone."""
     groups = []
     for key, value in entries:
-        if is_json(value) and groups and is_json(groups[-1][-1][1]):
+        if groups and in_one_run(groups[-1][-1][1], value):
             groups[-1].append((key, value))
         else:
             groups.append([(key, value)])
     return groups
+
+
+def encode_array_run(arrays):
+    record = {"metadata": {"type": "ndarray", "version": "1.0"}, "run": len(arrays)}
+    record["metadata"]["dtype"] = describe_dtype(arrays[0].dtype)
+    payload = b""
+    if len({one.shape for one in arrays}) == 1 and arrays[0].nbytes > 0:
+        record["shape"] = list(arrays[0].shape)
+    else:
+        record["dimensions"] = arrays[0].ndim
+        lengths = [length for one in arrays for length in one.shape]
+        payload = b"".join(length.to_bytes(8, "little") for length in lengths)
+        payload += bytes(-len(payload) % ALIGNMENT)
+    return record, payload + b"".join(one.tobytes() for one in arrays)
+
+
+def encode_record(group, is_map):
+    """A record without its place, and its payload."""
+    keys = [marked(key) for key, _ in group]
+    values = [value for _, value in group]
+    if is_json(values[0]):
+        metadata, payload = encode_json(dict(group) if is_map else values)
+        return {"metadata": metadata, "run": len(group)}, payload
+    if len(group) > 1:
+        record, payload = encode_array_run(values)
+        return record | ({"keys": keys} if is_map else {}), payload
+    metadata, payload = encode(values[0])
+    return {"metadata": metadata} | ({"key": keys[0]} if is_map else {}), payload
+
+
+def is_new(record):
+    """Whether version 1.0 has no such record."""
+    of_json = record["metadata"] == {"type": "json", "version": "1.0"}
+    return ("run" in record and not of_json) or not isinstance(record.get("key", ""), str)
 
 
 def encode_container(value):
@@ -88,22 +170,14 @@ def encode_container(value):
     entries = list(value.items()) if is_map else [(None, item) for item in value]
     records, payload = [], b""
     for group in runs_of(entries):
-        key, first = group[0]
         payload += bytes(-len(payload) % ALIGNMENT)
-        if is_json(first):
-            content = dict(group) if is_map else [item for _, item in group]
-            record = {"metadata": {"type": "json", "version": "1.0"}, "run": len(group)}
-            item_payload = canonical(content).encode()
-        else:
-            item_metadata, item_payload = encode(first)
-            record = {"metadata": item_metadata}
-            if is_map:
-                record["key"] = key
-        record |= {"offset": len(payload), "payload_size": len(item_payload)}
+        record, record_payload = encode_record(group, is_map)
+        record |= {"offset": len(payload), "payload_size": len(record_payload)}
         records.append(record)
-        payload += item_payload
+        payload += record_payload
+    version = "2.0" if any(map(is_new, records)) else "1.0"
     tag = "map" if is_map else "list"
-    metadata = {"type": tag, "version": "1.0", "count": len(entries), "items": records}
+    metadata = {"type": tag, "version": version, "count": len(entries), "items": records}
     return metadata, payload
 
 
@@ -117,7 +191,7 @@ def encode(value):
         return {"type": "text", "version": "1.0"}, value.encode()
     if isinstance(value, list) or (isinstance(value, dict) and not is_json(value)):
         return encode_container(value)
-    return {"type": "json", "version": "1.0"}, canonical(value).encode()
+    return encode_json(value)
 
 
 def expectations(value, metadata):
@@ -154,6 +228,7 @@ def all_files():
     files["malformed"] = malformed.MALFORMED
     files["malformed_containers"] = malformed.CONTAINERS
     files["malformed_images"] = malformed.IMAGES
+    files["malformed_second"] = malformed_second.SECOND
     files["malformed_flatbuffers"] = flatbuffer_messages.MALFORMED
     return files
 

@@ -199,4 +199,55 @@ _FILES = [
     ),
 ]
 
-IMAGES = _RAW + _PALETTES + _FILES
+
+
+def _info(name, python, encoding, info, content, pieces):
+    """An image of version 2.0: with an info, and pieces of it behind the content."""
+    changed = f"reduce(lambda image, _: image.info.update({info[0]}) or image, [0], {python})"
+    vector = _image(name, changed, f'{encoding},"info":{info[1]}', content + pieces)
+    vector["metadata"] = vector["metadata"].replace('"version":"1.0"', '"version":"2.0"', 1)
+    return vector
+
+
+_INFOS = [
+    _info(
+        "info",
+        "PIL.Image.new('L', (2, 1), 9)",
+        '"encoding":"raw","mode":"L","size":[2,1]',
+        (
+            "dict(dpi=(300.0, 72), exif=b'Exif', n=2**64, note='short', gamma=float('inf'),"
+            " t=(b'12', ('x', b'3')), on=True, none=None, long='\u00e9' * 128)",
+            '{"dpi":[300.0,72],"exif":{"$bytes":4},"n":{"$int":"0x10000000000000000"},'
+            '"note":"short","gamma":{"$float":"inf"},"t":[{"$bytes":2},["x",{"$bytes":1}]],'
+            '"on":true,"none":null,"long":{"$text":256}}',
+        ),
+        b"\x09\x09",
+        b"Exif123" + "\u00e9".encode() * 128,
+    ),
+    _info(
+        "info_behind_a_palette",
+        "PIL.Image.new('P', (1, 1))",
+        '"encoding":"raw","mode":"P","size":[1,1]',
+        ("dict(icc_profile=b'abc')", '{"icc_profile":{"$bytes":3}}'),
+        b"\x00",
+        b"abc",
+    ),
+    _info(
+        "info_without_pixels",
+        "PIL.Image.new('L', (0, 3))",
+        '"encoding":"raw","mode":"L","size":[0,3]',
+        ("dict(comment=b'')", '{"comment":{"$bytes":0}}'),
+        b"",
+        b"",
+    ),
+    _info(
+        "info_behind_a_file",
+        _FILES[0]["python"],
+        '"encoding":"png","mode":"RGB","size":[2,1]',
+        ("dict(exif=b'Exif')", '{"exif":{"$bytes":4}}'),
+        _png_file(),
+        b"Exif",
+    ),
+]
+
+IMAGES = _RAW + _PALETTES + _FILES + _INFOS

@@ -162,6 +162,7 @@ _ARRAYS = [
     _dtype("fields_no_itemsize", '{"fields":[]}'),
     _dtype("fields_itemsize_too_large", '{"fields":[],"itemsize":2147483648}'),
     _dtype("fields_aligned_not_bool", '{"fields":[],"itemsize":1,"aligned":1}', 1),
+    _dtype("dtype_of_fields_and_base", '{"fields":[],"itemsize":1,"base":"|u1","shape":[1]}', 1),
     _fields("field_not_an_object", '"a"'),
     _fields("field_no_name", '{"dtype":"<f4","offset":0}'),
     _fields("field_no_offset", '{"name":"a","dtype":"<f4"}'),
@@ -173,6 +174,12 @@ _ARRAYS = [
         '{"name":"a","dtype":"|u1","offset":0},{"name":"a","dtype":"|u1","offset":1}',
     ),
     _fields("field_title_as_name", '{"name":"a","dtype":"|u1","offset":0,"title":"a"}'),
+    _fields("field_title_null", '{"name":"a","dtype":"|u1","offset":0,"title":null}'),
+    _fields(
+        "field_of_fields_and_base",
+        '{"name":"a","dtype":{"fields":[{"name":"b","dtype":"|u1","offset":0}],"itemsize":1,'
+        '"base":"|u1","shape":[1]},"offset":0}',
+    ),
     _fields("field_title_number", '{"name":"a","dtype":"|u1","offset":0,"title":1}'),
     _fields("subarray_no_shape", '{"name":"a","dtype":{"base":"|u1","shape":[]},"offset":0}'),
     _fields(
@@ -269,6 +276,7 @@ _IMAGES = [
     _image("image_payload_long", '"encoding":"raw","mode":"RGB","size":[2,2]', 13),
     _image("image_payload_lies", '"encoding":"raw","mode":"I","size":[2147483647,2147483647]', 1),
     _image("image_pixel_bytes", '"encoding":"raw","mode":"L","size":[1,1],"pixel_bytes":4', 4),
+    _image("image_pixel_bytes_0", '"encoding":"raw","mode":"L","size":[1,1],"pixel_bytes":0', 1),
     _image(
         "image_palette_on_l",
         '"encoding":"raw","mode":"L","size":[1,1],"palette":{"mode":"RGB","bytes":3}',

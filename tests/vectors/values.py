@@ -42,6 +42,20 @@ JSON = {
     "beyond_ascii": "{'\\u00e9': '\\U0001f600'}",
     "null_inside": "{'nothing': None}",
     "deep": "reduce(lambda value, _: {'a': value}, range(512), 1)",
+    "one_key_with_a_dollar": "{'$float': 'nan'}",
+}
+
+MARKS = {
+    "nan": "float('nan')",
+    "infinity": "float('inf')",
+    "minus_infinity": "float('-inf')",
+    "past_64_bits": "2**64",
+    "below_64_bits": "-(2**63) - 1",
+    "far_past_64_bits": "-(10**60)",
+    "integer_keys": "{1: 'one', '1': 'text', -2: None, 2**64: 0.5}",
+    "keys_at_any_depth": "{'a': [{1: {2: [float('nan')]}}]}",
+    "real_objects_of_one_key": "{'$map': [{'$x': float('inf')}], 'b': {'$object': {'$y': 1}}}",
+    "one_key_that_reads_like_a_mark": "{'$float': float('nan')}",
 }
 
 _SIMPLE = (
@@ -125,6 +139,17 @@ LIST = {
     "map_inside": "[{'frame': np.arange(4, dtype='|u1'), 'label': 3}]",
     "deepest": "reduce(lambda value, _: [value], range(64), b'x')",
     "deepest_in_json": "reduce(lambda value, _: [value], range(64), 1)",
+    "marks": "[1, float('nan'), 'x', 2**70, {3: [4]}, None]",
+    "deepest_in_marks": "reduce(lambda value, _: [value], range(63), {1: 2})",
+    "ragged": "[np.arange(n, dtype='<i2') for n in (3, 0, 5, 1)]",
+    "of_one_shape": "[np.full((2, 3), n, '<f4') for n in range(4)]",
+    "ragged_planes": "[np.ones((n, 2), '>u2') for n in range(3)]",
+    "without_dimensions": "[np.array(n, '<f8') for n in range(3)]",
+    "empty_arrays": "[np.zeros((0, 4), '|u1')] * 3",
+    "structured_arrays": "list(np.array([[(1, 2)], [(3, 4)]], [('a', '<i4'), ('b', '|u1')]))",
+    "largest_in_a_run": "[np.arange(4096, dtype='|u1')] * 2 + [np.arange(4097, dtype='|u1')]",
+    "two_kinds_of_runs": "[np.arange(2, dtype='<i4')] * 2 + [1, 'x'] + [np.ones(1, '<f4')] * 2",
+    "fortran_between": "[np.ones((2, 2), '<f4'), np.asfortranarray(np.ones((2, 2), '<f4'))]",
 }
 
 MAP = {
@@ -132,12 +157,19 @@ MAP = {
     "order_of_keys": "{'z': 1, 'm': b'raw', 'a': 'text', 'b': None}",
     "keys": "{'': b'1', '\\U0001f600\"\\\\': b'2'}",
     "nested": "{'a': {'b': [np.array([1], '<i2'), 2]}, 'c': {'d': 1}}",
+    "arrays": "{'a': np.arange(2, dtype='<i4'), 'b': np.arange(3, dtype='<i4'), 'c': 1}",
+    "integer_keys": "{1: np.arange(3, dtype='|u1'), '1': b'x', 2**65: b'y'}",
+    "arrays_by_number": "{n: np.full(2, n, '<i8') for n in range(3)}",
+    "numbers_by_number": "{'frame': b'x', 1: 'one', 2: float('nan')}",
+    "marks": "{'frame': b'x', 'loss': float('nan'), 'steps': 2**64}",
+    "one_entry_like_a_mark": "{'frame': b'x', '$loss': float('nan')}",
 }
 
 GROUPS = {
     "bytes": BYTES,
     "text": TEXT,
     "json": JSON,
+    "marks": MARKS,
     "ndarray": NDARRAY,
     "structured": STRUCTURED,
     "list": LIST,

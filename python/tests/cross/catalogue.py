@@ -81,6 +81,12 @@ def plain() -> dict[str, Any]:
         "json/huge": 1e300,
         "json/true": True,
         "json/false": False,
+        "json/nan": float("nan"),
+        "json/infinity": -float("inf"),
+        "json/past_64_bits": 2**64,
+        "json/below_64_bits": -(2**70),
+        "json/integer_keys": {1: "one", "1": [float("inf")], 2**64: None},
+        "json/one_key_with_a_dollar": {"$float": "nan"},
         "json/object": {"b": [1, 2.5, None, {"a": []}], "a": {"x": {}}, "\u00e9": "\n"},
     }
 
@@ -192,7 +198,20 @@ def image_extras() -> dict[str, Any]:
         "image/transparent_table": indexed("RGB", b"\x00\x80\xff"),
         "image/transparent_color": colored,
         "image/png": Image.new("RGB", (3, 2), (10, 20, 30)),
+        "image/info": with_info(),
     }
+
+
+def with_info() -> Image.Image:
+    image = Image.new("L", (2, 1))
+    image.info = {
+        "dpi": (300.0, 72),
+        "exif": b"Exif\0",
+        "gamma": float("inf"),
+        "long": "\u00e9" * 200,
+        "pair": (b"1", ("x", b"23")),
+    }
+    return image
 
 
 def floats(count: int) -> np.ndarray:
@@ -214,6 +233,9 @@ def containers() -> dict[str, Any]:
             b"",
             -1,
         ],
+        "list/ragged": [floats(n % 5) for n in range(100)],
+        "list/planes": [floats(6).reshape(2, 3)] * 3,
+        "list/marks": [1, float("nan"), "x", 2**70, {3: [4]}, {"$x": 1}, {"a": float("inf")}],
         "list/deepest": reduce(lambda value, _: [value], range(64), b"x"),
         "list/many": list(range(10_000)),
         "map/mixed": {
@@ -226,6 +248,8 @@ def containers() -> dict[str, Any]:
             '\u00e9"\\': 0.5,
         },
         "map/nested": {"a": {"b": floats(1), "c": False}},
+        "map/integer_keys": {1: floats(2), "1": b"b", -3: "text", 2**64: floats(1), "n": 1},
+        "map/arrays": {"a": floats(1), "b": floats(2), 3: floats(3)},
     }
 
 

@@ -13,6 +13,7 @@ import ipc0cp
 from ipc0cp import SharedRingBufferConsumer as Consumer, SharedRingBufferProducer as Producer
 
 MIB = 1 << 20
+SHM = os.environ["IPC0CP_DIRECTORY"]
 name = sys.argv[1]
 
 def limit(kind, value):
@@ -101,7 +102,7 @@ with Producer(name, MIB) as producer, Consumer(name, MIB) as consumer:
     limit(resource.RLIMIT_NOFILE, 1024)
     assert True in outcomes and False in outcomes, outcomes
     # A producer that could join has made the ring; a consumer has removed it again.
-    if os.path.exists(f"/dev/shm/ipc0cp.{{name}}-new"):
+    if os.path.exists(f"{{SHM}}/ipc0cp.{{name}}-new"):
         Consumer(name + "-new", MIB).close()
     assert len(os.listdir("/proc/self/fd")) == len(used)
     stats = producer.stats()
@@ -121,7 +122,7 @@ with Producer(name, 64 * MIB) as producer, Consumer(name) as consumer:
     expect(ipc0cp.Error, lambda: Consumer(name), *text)
     expect(ipc0cp.Error, lambda: Consumer(name + "-new", 64 * MIB), *text)
     limit(resource.RLIMIT_AS, -1)
-    assert not os.path.exists(f"/dev/shm/ipc0cp.{name}-new")
+    assert not os.path.exists(f"{SHM}/ipc0cp.{name}-new")
     assert len(os.listdir("/proc/self/fd")) < 20
     producer.push(b"still works")
     assert consumer.pop(10) == b"still works"
@@ -174,4 +175,20 @@ with Producer(name, 4 * MIB), Consumer(name):
             flags = None
             mapped += 1
     assert mapped >= 2, mapped
+""")
+
+
+def test_a_limit_of_file_sizes_is_named(ring_name):
+    """Without the check the kernel would end the process (SIGXFSZ), where it is not ignored."""
+    run(ring_name, """
+import signal
+signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+limit(resource.RLIMIT_FSIZE, 8 * MIB)
+text = (str(8 * MIB), "RLIMIT_FSIZE", "ulimit -f")
+for role in (Producer, Consumer):
+    error = expect(ipc0cp.SystemFailure, lambda: role(name, 16 * MIB), *text)
+    assert error.errno == 27, error  # EFBIG
+with Producer(name, 1 * MIB) as producer, Consumer(name) as consumer:
+    producer.push(b"fits")
+    assert consumer.pop(10) == b"fits"
 """)

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from workers import ACKNOWLEDGED, REFUSED, wait_until
+from workers import ACKNOWLEDGED, REFUSED, SHM, wait_until
 
 MIB = 1 << 20
 SMALL_SHM = 64 * MIB
@@ -31,7 +31,7 @@ class SmallShm:
 
     def __init__(self) -> None:
         require_namespaces("-m")
-        script = f"mount -t tmpfs -o size={SMALL_SHM} tmpfs /dev/shm && echo ready && exec cat"
+        script = f"mount -t tmpfs -o size={SMALL_SHM} tmpfs {SHM} && echo ready && exec cat"
         self.process = subprocess.Popen(
             ["unshare", "-m", "sh", "-c", script],
             text=True,
@@ -42,7 +42,7 @@ class SmallShm:
         if self.process.stdout.readline() != "ready\n":
             pytest.skip("mounting a tmpfs over /dev/shm is not permitted here")
         self.launcher = ["nsenter", f"--mount=/proc/{self.process.pid}/ns/mnt"]
-        self.path = Path(f"/proc/{self.process.pid}/root/dev/shm")
+        self.path = Path(f"/proc/{self.process.pid}/root{SHM}")
 
     def fill(self) -> None:
         """Another program takes every byte that is free."""
@@ -116,6 +116,77 @@ def test_file_system_that_others_fill_during_traffic(team, small_shm, language):
     assert list(small_shm.path.iterdir()) == []
 
 
+DEEPENING_IN_A_FULL_FILE_SYSTEM = """
+import sys, queue, ipc0cp
+from pathlib import Path
+items = ipc0cp.Queue(total_data_bytes=8 << 20)
+items.put(bytes(100_000))  # So much memory is there before.
+items.get()
+filler = Path(sys.argv[1], "filler")
+with filler.open("wb", buffering=0) as file:
+    try:
+        while True:
+            file.write(bytes(4096))
+    except OSError:
+        pass
+count = 0
+try:
+    while count < 2000:
+        items.put(count, timeout=0.2)
+        count += 1
+except queue.Full:
+    pass
+assert 200 < count < 300, count
+assert [items.get(timeout=5) for _ in range(50)] == list(range(50))
+filler.unlink()
+for number in range(count, 2000):
+    items.put(number, timeout=5)
+assert [items.get(timeout=5) for _ in range(50, 2000)] == list(range(50, 2000))
+print("done")
+"""
+
+
+def test_a_queue_that_deepens_in_a_full_file_system_is_full(small_shm):
+    """Its descriptors get memory as it deepens; to touch one without would be SIGBUS."""
+    finished = subprocess.run(
+        [*small_shm.launcher, sys.executable, "-c", DEEPENING_IN_A_FULL_FILE_SYSTEM, str(SHM)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (finished.stdout, finished.returncode) == ("done\n", 0), finished.stderr
+
+
+BLOCKED_IN_A_FULL_FILE_SYSTEM = """
+import sys, ipc0cp
+from pathlib import Path
+consumer = ipc0cp.SharedRingBufferConsumer("full", 32 << 20)
+producer = ipc0cp.SharedRingBufferProducer("full", 32 << 20)
+producer.push(bytes(600_000))
+view = consumer.pop_raw()
+with Path(sys.argv[1], "filler").open("wb", buffering=0) as file:
+    try:
+        while True:
+            file.write(bytes(4096))
+    except OSError:
+        pass
+waits = consumer.stats().producer_waits
+print(producer.push(bytes(500_000), timeout=0.5), consumer.stats().producer_waits - waits)
+view.release()
+print(producer.push(bytes(500_000), timeout=20))
+"""
+
+
+def test_who_waits_in_a_full_file_system_sleeps(small_shm):
+    """It used to ask for memory again and again, which wakes all others to do the same."""
+    command = [*small_shm.launcher, sys.executable, "-c", BLOCKED_IN_A_FULL_FILE_SYSTEM, str(SHM)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 0, result.stderr
+    (pushed, waits), (pushed_then,) = (line.split() for line in result.stdout.splitlines())
+    assert (pushed, pushed_then) == ("False", "True")
+    assert 1 <= int(waits) <= 500
+
 def test_ring_of_nearly_the_whole_file_system_is_refused_not_killed(team, small_shm):
     # Main part and relief block together are larger than what there is.
     made = team(total=56 * MIB, min=30 * MIB, max=50 * MIB)
@@ -134,10 +205,12 @@ import numpy as np
 import ipc0cp
 
 MIB = 1 << 20
+SHM = os.environ["IPC0CP_DIRECTORY"]
+FILLER = SHM + "/filler"
 
 def fill():
-    free = os.statvfs("/dev/shm")
-    with open("/dev/shm/filler", "wb", buffering=0) as filler:
+    free = os.statvfs(SHM)
+    with open(FILLER, "wb", buffering=0) as filler:
         os.posix_fallocate(filler.fileno(), 0, free.f_bavail * free.f_frsize)
 
 """
@@ -160,7 +233,7 @@ with ipc0cp.SharedRingBufferProducer(sys.argv[1], 32 * MIB) as producer:
         assert consumer.stats().messages == 0
         producer.push(np.full(MIB // 2, 5, np.uint8))  # What there is goes on being used.
         assert (consumer.pop(10) == 5).all()
-        os.unlink("/dev/shm/filler")
+        os.unlink(FILLER)
         assert producer.push(large, 10)
         assert (consumer.pop(10) == large).all()
 """
@@ -176,7 +249,7 @@ with ipc0cp.SharedRingBufferProducer(sys.argv[1], 16 * MIB, reserve=True) as pro
             kept.append(consumer.pop(10))
         assert all((array == number).all() for number, array in enumerate(kept))
         del kept
-os.unlink("/dev/shm/filler")
+os.unlink(FILLER)
 """
 
 

@@ -19,7 +19,8 @@ ROOT = Path(__file__).resolve().parents[3]
 BUILD = Path(os.environ.get("IPC0CP_BUILD_DIR") or ROOT / "build").absolute()
 CPP_WORKER = BUILD / "tests" / "ring_worker"
 PYTHON_WORKER = Path(__file__).with_name("python_worker.py")
-SHM = Path("/dev/shm")
+#: Where the rings of this run are; conftest.py has made it.
+SHM = Path(os.environ.get("IPC0CP_DIRECTORY", "/dev/shm"))
 PATIENCE = 30.0
 
 LEDGER_WORDS = 1 << 20

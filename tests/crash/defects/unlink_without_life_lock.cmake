@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The last consumer removes the name without holding the life byte.
-set(source src/shm/ring_name.cpp)
+set(source src/shm/ring_file.cpp)
 set(right_1 [==[
-  if (platform::lock_byte(file, kLifeByte, LockKind::write) != LockResult::taken) return 0;
+  if (platform::lock_byte(file, kLifeByte, LockKind::write) != LockResult::taken) return;
 ]==])
 set(wrong_1 "")

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+/// @file
+/// How handles behave, and what a ring is like that they make.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <vector>
+
+#include "ipc0cp/timeout.hpp"
+
+namespace ipc0cp {
+
+/// What to do with messages left behind by producers that died (contract: "Reruns").
+enum class Stale : std::uint8_t {
+  resume,   ///< They are delivered.
+  discard,  ///< They are dropped, and counted so.
+};
+
+/// Called about every 50 ms by a blocked call; returning true ends it with `interrupted`.
+using InterruptCheck = bool (*)();
+
+/// How a producer behaves, and what a ring is like that it makes.
+struct ProducerOptions {
+  bool blocking = true;  ///< false: calls never wait, time-outs are ignored.
+  /// How long a push waits for a first consumer before it throws no_consumers.
+  Timeout consumer_wait_timeout = std::chrono::seconds(60);
+  /// Messages of a consumer that died go back to their place (fixed when the ring is created).
+  bool redeliver = false;
+  /// Most messages alive at once; 0: the ring's default, see `default_max_messages`.
+  std::uint32_t max_messages = 0;
+  /// Reserve the memory of the whole ring now, if this call makes it; `trim` leaves it reserved.
+  bool reserve = false;
+  unsigned mode = 0600;  ///< Permission bits of a ring made by this call, umask not applied.
+  Stale stale = Stale::discard;                 ///< For the first producer after a death.
+  std::vector<std::uint32_t> trusted_owners{};  ///< User ids whose rings are accepted besides ours.
+  InterruptCheck interrupt_check = nullptr;     ///< None by default.
+  /// How long the constructor waits for others; then it throws timeout.
+  Timeout open_timeout = Timeout::forever();
+  /// The ring stays as long as this producer, though its last consumer closes: consumers come and
+  /// go, and a push waits for the next one.
+  bool keep = false;
+};
+
+/// How a consumer behaves.
+struct ConsumerOptions {
+  bool blocking = true;     ///< false: calls never wait, time-outs are ignored.
+  bool auto_attach = true;  ///< false: call `attach()` before the first pop.
+  bool auto_unlink = true;  ///< The last consumer to close removes the ring.
+  /// End of stream needs at least this many producers to have joined; `kNeverEnds`: there is none.
+  std::uint32_t expected_producers = 1;
+  static constexpr std::uint32_t kNeverEnds = 0xFFFF'FFFF;
+  /// For the first consumer after a death, and for one that comes within 60 s after the end of a
+  /// stream: `resume` tells it so, `discard` waits for a new producer.
+  Stale stale = Stale::resume;
+  std::vector<std::uint32_t> trusted_owners{};  ///< User ids whose rings are accepted besides ours.
+  InterruptCheck interrupt_check = nullptr;     ///< None by default.
+  /// How long the constructor waits for others, with `auto_attach`; then it throws timeout.
+  Timeout open_timeout = Timeout::forever();
+};
+
+}  // namespace ipc0cp

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a ring looks like at one moment."""
+
+from __future__ import annotations
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RingStats:
+    """A snapshot of one ring, consistent within itself. Sizes are bytes.
+
+    The fields are those of the table in ``ipc0cp/stats.hpp``.
+    """
+
+    active_producers: int  #: Handles that live and are not closed.
+    active_consumers: int  #: Handles that live and are not closed.
+    messages: int  #: Queued now.
+    used_bytes: int  #: Metadata and payload of all blocks in use.
+    total_data_bytes: int  #: Capacity.
+    max_messages: int  #: Most messages alive at once.
+    pushed: int  #: Messages published since creation.
+    popped: int  #: Messages handed out since creation.
+    dropped: int  #: Messages that were damaged, undecodable or discarded.
+    lost: int  #: Messages that died with their consumer.
+    repaired_deaths: int  #: Participants found dead and cleaned up.
+    most_messages: int  #: High-water mark of `messages`.
+    most_used_bytes: int  #: High-water mark of `used_bytes`.
+    producer_waits: int  #: Times a producer had to sleep.
+    consumer_waits: int  #: Times a consumer had to sleep.
+    reserved_bytes: int  #: Memory of the payload area backed by /dev/shm.

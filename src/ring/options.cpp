@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ring/options.hpp"
+
+#include <algorithm>
+#include <string>
+
+#include "ipc0cp/error.hpp"
+#include "ipc0cp/exit.hpp"
+#include "ipc0cp/limits.hpp"
+#include "shm/channel.hpp"
+#include "shm/joining.hpp"
+
+namespace ipc0cp {
+namespace {
+
+void check_range(const char* name, std::uint64_t value, std::uint64_t lowest, std::uint64_t highest,
+                 const char* way_out) {
+  if (value >= lowest && value <= highest) return;
+  throw Error(ErrorCode::invalid_argument,
+              std::string(name) + " must be within " + std::to_string(lowest) + ".." +
+                  std::to_string(highest) + ", not " + std::to_string(value) + "; " + way_out);
+}
+
+void check_mode(unsigned mode) {
+  if (mode >= kMinMode && mode <= kMaxMode) return;
+  throw Error(ErrorCode::invalid_argument, "mode must be within " + shm::octal(kMinMode) + ".." +
+                                               shm::octal(kMaxMode) + ", not " + shm::octal(mode) +
+                                               "; the ring's owner reads and writes, others may");
+}
+
+}  // namespace
+
+void check_total(std::size_t total_data_bytes) {
+  if (total_data_bytes == 0) return;
+  check_range("total_data_bytes", total_data_bytes, kMinTotalDataBytes, kMaxTotalDataBytes,
+              "0 takes the size of the ring that is there");
+}
+
+void check_ring_options(const ProducerOptions& options) {
+  if (options.max_messages != 0) {
+    check_range("max_messages", options.max_messages, 1, kMaxMaxMessages, "0 takes the default");
+  }
+  check_mode(options.mode);
+}
+
+std::uint32_t default_max_messages(std::size_t total_data_bytes) noexcept {
+  return static_cast<std::uint32_t>(std::clamp<std::size_t>(total_data_bytes / 1024, 64, 8192));
+}
+
+void close_all_handles() noexcept {
+  shm::process_channels::close_all(shm::process_channels::Exempt::nobody);
+}
+
+}  // namespace ipc0cp

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+// Blocks and what becomes of them: loaned, published, borrowed, given back, freed.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "ipc0cp/error.hpp"
+#include "shm/allocator.hpp"
+#include "shm/participants.hpp"
+#include "shm/push_request.hpp"
+#include "shm/queue.hpp"
+#include "shm/redo.hpp"
+#include "shm/segment.hpp"
+
+namespace ipc0cp::shm {
+
+/// The allocator, the queue and the stack of returned blocks, as one handle uses them.
+///
+/// Thread and process safety: the ring's lock is needed, but for the members under "without the
+/// lock". A death inside any of them leaves what recover() repairs.
+///
+/// Invariants (while nobody is inside)
+/// 1. A block is in the queue exactly while it is READY.
+/// 2. `used_bytes`, `live_blocks` count what is not FREE in the main part; `borrowed_*` that part
+///    of it which consumers have or have given back. The relief block is in none of them.
+/// 3. Who gives a block back needs no lock: its word goes to RETURNED or ABANDONED by one CAS, and
+///    the block onto a stack that the next holder of the lock collects when it lacks room.
+class Blocks {
+ public:
+  Blocks(const Segment& segment, const Participants& participants) noexcept
+      : segment_(segment),
+        header_(segment.header()),
+        participants_(participants),
+        allocator_(segment),
+        queue_(segment),
+        redo_(segment) {}
+
+  // ---- writing ----
+  /// Whether a message of so many bytes is within the capacity and the numbers of messages.
+  [[nodiscard]] bool has_room_for(std::uint64_t message_bytes) const noexcept {
+    return header_.used_bytes + message_bytes <= segment_.geometry().total_data_bytes &&
+           header_.live_blocks < segment_.geometry().max_messages && !unread_limit_reached();
+  }
+  /// Whether `max_messages` are written or queued. What consumers have in their hands does not
+  /// count, what lies in the relief block does.
+  [[nodiscard]] bool unread_limit_reached() const noexcept;
+  /// LOANED, of the reserved memory of the main part.
+  /// @return ok, buffer_full (no hole is large enough), or corrupt_buffer.
+  ErrorCode loan(PushRequest& request) noexcept {
+    const std::uint32_t index = allocator_.allocate(request.block_bytes);
+    return index == kNone ? ErrorCode::buffer_full : commit_loan(request, index);
+  }
+  /// The same for the relief block. @return buffer_full while it is in use.
+  ErrorCode loan_relief(PushRequest& request) noexcept;
+  /// Whether all descriptors that are backed by memory are in use, and there are others.
+  [[nodiscard]] bool lacks_descriptors() const noexcept {
+    return !allocator_.has_spare() &&
+           segment_.descriptor_mark() < segment_.geometry().relief_descriptor();
+  }
+  /// Takes descriptors [mark, new_mark), which are backed now, into use.
+  void add_descriptors(std::uint32_t mark, std::uint32_t new_mark) noexcept {
+    allocator_.add_descriptors(mark, new_mark);
+  }
+  /// Bytes that end at the reservation mark and are in no block.
+  [[nodiscard]] std::uint64_t tail_hole_bytes() noexcept { return allocator_.tail_hole_bytes(); }
+  /// LOANED, of memory above the mark that is to be reserved: nobody else grows meanwhile.
+  /// @return whether there was a descriptor for it.
+  bool loan_wilderness(PushRequest& request, std::uint64_t begin, std::uint64_t bytes) noexcept;
+  /// Where the last block of the main part ends.
+  [[nodiscard]] std::uint64_t end_of_blocks() noexcept { return allocator_.end_of_blocks(); }
+  /// LOANED, of reserved memory above `begin` that is to be given back: nobody grows meanwhile.
+  /// @return whether there was a descriptor for it.
+  bool loan_tail(PushRequest& request, std::uint64_t begin) noexcept;
+  /// The same for the relief block; false while it is in use.
+  bool loan_relief_tail(PushRequest& request, std::uint64_t begin, std::uint64_t bytes) noexcept;
+  /// Of a loaned block: more or less than it was planned with.
+  void set_metadata_bytes(std::uint32_t index, std::uint32_t metadata_bytes) noexcept {
+    Descriptor& descriptor = segment_.descriptor(index);
+    if (index != segment_.geometry().relief_descriptor()) {
+      header_.used_bytes += metadata_bytes - std::uint64_t{descriptor.metadata_bytes};
+    }
+    descriptor.metadata_bytes = metadata_bytes;
+  }
+  /// LOANED -> READY, at the end of the queue. @return payload and metadata bytes.
+  std::uint64_t publish(std::uint32_t index, StateWord word) noexcept;
+
+  // ---- reading ----
+  /// The oldest message, kNone: none is queued.
+  [[nodiscard]] std::uint32_t head() const noexcept { return queue_.head(); }
+  [[nodiscard]] StateWord word_of(std::uint32_t index) const noexcept {
+    return segment_.descriptor(index).state.load(std::memory_order_acquire);
+  }
+  /// Whether the red zone is whole: the block was not written past its payload.
+  [[nodiscard]] bool is_intact(std::uint32_t index, const BlockFields& fields) const noexcept;
+  [[nodiscard]] std::string_view metadata_of(const BlockFields& fields) const noexcept {
+    const std::byte* block = segment_.arena() + fields.offset;
+    return {reinterpret_cast<const char*>(block + fields.plan().metadata_offset()),
+            static_cast<std::size_t>(fields.metadata_bytes)};
+  }
+  /// Whether consumers hold so little that the head may be handed out as a view.
+  [[nodiscard]] bool may_view(std::uint32_t index, const BlockFields& fields) const noexcept;
+  /// READY -> BORROWED by us, off the queue. @return its word.
+  StateWord borrow_head(std::uint32_t index, const BlockFields& fields) noexcept;
+  /// READY -> FREE, off the queue: it was copied.
+  void free_head(std::uint32_t index, const BlockFields& fields, StateWord word) noexcept {
+    queue_.pop_front(fields.payload_bytes + fields.metadata_bytes);
+    free(index, word);
+  }
+  /// READY -> FREE, off the queue, counted as dropped.
+  void drop_head() noexcept;
+  /// The head is impossible: out of use, if it is READY at all. The links to and from it cannot be
+  /// trusted either, so the ring has to be recovered.
+  void quarantine_head() noexcept;
+  /// BORROWED -> READY, to its place by its sequence number. The word must be the block's.
+  void requeue(std::uint32_t index, StateWord word, std::uint32_t deliveries) noexcept;
+  /// Reads ahead what the next messages lie in. Nothing but speed depends on what it reads.
+  void prefetch_queue(std::size_t max_messages) const noexcept;
+
+  // ---- out of use ----
+  /// Stores FREE and gives the memory back to the allocator.
+  void free(std::uint32_t index, StateWord word) noexcept;
+  /// The same for a message that is dropped; counter and FREE are one step.
+  void drop(std::uint32_t index) noexcept;
+  /// Frees what lies on the stack of returned blocks. @return whether there was anything.
+  bool collect() noexcept;
+
+  // ---- without the lock ----
+  [[nodiscard]] std::uint32_t queued() const noexcept { return queue_.size(); }
+  [[nodiscard]] bool any_returned() const noexcept {
+    return header_.returned_head.load(std::memory_order_relaxed) != kNone;
+  }
+  /// BORROWED or KEPT -> RETURNED, from exactly our word. Its descriptor may be pushed then.
+  bool mark_returned(std::uint32_t index, StateWord word) noexcept;
+  /// LOANED -> ABANDONED, from exactly our word.
+  bool mark_abandoned(std::uint32_t index, StateWord word) noexcept {
+    return segment_.descriptor(index).state.compare_exchange_strong(
+        word, with_state(word, State::kAbandoned), std::memory_order_acq_rel);
+  }
+  /// Onto the stack of returned blocks, for what has been marked.
+  void push_returned(std::uint32_t index) noexcept;
+  /// BORROWED -> KEPT, from exactly our word: finished, but its memory is still looked at.
+  bool keep(std::uint32_t index, StateWord word) noexcept {
+    return segment_.descriptor(index).state.compare_exchange_strong(
+        word, with_state(word, State::kKept), std::memory_order_acq_rel);
+  }
+  /// The same for all that we have borrowed.
+  void keep_all() noexcept;
+  /// Whether a message may still come back from another consumer.
+  [[nodiscard]] bool others_have_borrowed() const noexcept;
+  /// Whether a block whose memory we were about to reserve or give back is still LOANED to us.
+  [[nodiscard]] bool reservation_is_unfinished() const noexcept;
+
+ private:
+  [[gnu::always_inline]] ErrorCode commit_loan(PushRequest& request, std::uint32_t index) noexcept;
+  [[gnu::always_inline]] void store_loaned(PushRequest& request, std::uint32_t index) noexcept;
+  void loan_memory(PushRequest& request, std::uint32_t index) noexcept;
+  void forget(std::uint32_t index, State state) noexcept;
+  [[nodiscard]] bool is_loaned_to_us(std::uint32_t index) const noexcept;
+
+  const Segment& segment_;
+  Header& header_;
+  const Participants& participants_;
+  Allocator allocator_;
+  Queue queue_;
+  RedoRecord redo_;
+};
+
+// In the header, so that a push is one function from here down.
+
+/// The state comes last: it is what makes the fields true.
+inline void Blocks::store_loaned(PushRequest& request, std::uint32_t index) noexcept {
+  Descriptor& descriptor = segment_.descriptor(index);
+  descriptor.returned_next = kNone;
+  const StateWord before = descriptor.state.load(std::memory_order_relaxed);
+  request.word = make_state(State::kLoaned, participants_.self(), 0, generation_of(before) + 1);
+  request.descriptor = index;
+  descriptor.state.store(request.word, std::memory_order_release);
+}
+
+inline ErrorCode Blocks::commit_loan(PushRequest& request, std::uint32_t index) noexcept {
+  const Geometry& geometry = segment_.geometry();
+  Descriptor& descriptor = segment_.descriptor(index);
+  const bool relief = index == geometry.relief_descriptor();
+  const std::uint64_t offset = descriptor.offset;
+  const std::uint64_t end =
+      relief ? geometry.arena_bytes() : header_.main_mark.load(std::memory_order_relaxed);
+  const bool sound = offset % kBlockAlignment == 0 && offset <= end &&
+                     request.block_bytes <= end - offset && end <= geometry.arena_bytes() &&
+                     request.block_bytes <= descriptor.extent_bytes &&
+                     (!relief || offset == geometry.main_bytes);
+  if (!sound) [[unlikely]] {
+    header_.damaged.store(1, std::memory_order_release);
+    return ErrorCode::corrupt_buffer;
+  }
+  request.offset = offset;
+  descriptor.payload_bytes = request.plan.payload_bytes;
+  descriptor.metadata_bytes =
+      static_cast<std::uint32_t>(request.message_bytes - request.plan.payload_bytes);
+  descriptor.sequence = 0;
+  store_loaned(request, index);
+  if (relief) return ErrorCode::ok;
+  header_.used_bytes += request.message_bytes;
+  header_.live_blocks += 1;
+  header_.peak_used_bytes = std::max<std::uint64_t>(header_.peak_used_bytes, header_.used_bytes);
+  return ErrorCode::ok;
+}
+
+}  // namespace ipc0cp::shm

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// The redo record: a block leaves use and a counter rises, as if in one store.
+#pragma once
+
+#include <cstdint>
+
+#include "shm/segment.hpp"
+
+namespace ipc0cp::shm {
+
+/// Counter and state are two stores. The record names both before the first, so that a death in
+/// between is finished by recover(), and neither happens twice.
+///
+/// Thread and process safety: both members need the ring's lock.
+class RedoRecord {
+ public:
+  enum class Counter : std::uint32_t { lost = 0, dropped = 1 };
+
+  explicit RedoRecord(const Segment& segment) noexcept : segment_(segment) {}
+
+  /// Stores FREE and counts the message as lost or dropped.
+  void free_and_count(std::uint32_t index, Counter counter) noexcept;
+  /// Does what a record that is still valid asks for.
+  void finish() noexcept;
+
+ private:
+  const Segment& segment_;
+};
+
+}  // namespace ipc0cp::shm
