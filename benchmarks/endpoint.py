@@ -66,6 +66,7 @@ def parse_arguments(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--touch", choices=("yes", "no"), required=True)
     parser.add_argument("--check", choices=("sample", "all"), required=True)
     parser.add_argument("--slow-us", type=float, required=True)
+    parser.add_argument("--gap-us", type=float, required=True)
     return parser.parse_args(words)
 
 
@@ -84,6 +85,8 @@ def produce(sender: Sender, transport: Transport, options: argparse.Namespace,
             control: Control) -> Figures:
     pool = PayloadPool(options.min_size, options.max_size)
     send, messages = steps_of(sender, transport, options, pool)
+    if options.gap_us:
+        send = with_gaps(send, options.gap_us)
     # A look at the clock costs as much as a fifth of a small message, so not each gets one.
     per_look = max(1, min(16, BYTES_PER_LOOK // options.max_size))
     clock = time.monotonic
@@ -105,6 +108,15 @@ def produce(sender: Sender, transport: Transport, options: argparse.Namespace,
     size, check_sum = pool.totals(count)
     return {"messages": count, "bytes": size, "seconds": seconds, "cpu_seconds": cpu_seconds,
             "checked": 0, "check_sum": check_sum}
+
+
+def with_gaps(send: Callable[[Any], Any], gap_us: float) -> Callable[[Any], Any]:
+    """The same, and sleeps after each message."""
+    def send_and_sleep(message: Any) -> None:
+        send(message)
+        time.sleep(gap_us * 1e-6)
+
+    return send_and_sleep
 
 
 def steps_of(sender: Sender, transport: Transport, options: argparse.Namespace,

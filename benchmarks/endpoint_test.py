@@ -31,7 +31,7 @@ def command(role: str, transport: str, address: str, **other: object) -> list[st
     keys: dict[str, object] = {
         "transport": transport, "address": address, "index": 0, "producers": 1, "consumers": 1,
         "min_size": 64, "max_size": 64, "seconds": 0.1, "mode": "copy", "touch": "yes",
-        "check": "all", "core": -1, "slow_us": 0,
+        "check": "all", "core": -1, "slow_us": 0, "gap_us": 0,
     }
     keys.update(other)
     pairs = ((f"--{key.replace('_', '-')}", str(value)) for key, value in keys.items())
@@ -103,8 +103,8 @@ def address() -> str:
 
 
 class EndpointTest(unittest.TestCase):
-    def stream(self, transport: str, producers: int, consumers: int, **other: object) -> None:
-        """One scenario: what was sent is what came."""
+    def stream(self, transport: str, producers: int, consumers: int, **other: object) -> int:
+        """One scenario: what was sent is what came. Returns how many messages."""
         other.update(producers=producers, consumers=consumers)
         if transport in OVER_DESCRIPTORS:
             reader, writer = os.pipe()
@@ -128,6 +128,7 @@ class EndpointTest(unittest.TestCase):
         for each in sent:
             self.assertGreater(each["messages"], 0)
             self.assertGreater(each["seconds"], 0)
+        return sum(each["messages"] for each in sent)
 
     def ping_pong(self, transport: str, **other: object) -> None:
         if transport in OVER_DESCRIPTORS:
@@ -161,6 +162,10 @@ class EndpointTest(unittest.TestCase):
 
     def test_a_slow_consumer_gets_everything(self) -> None:
         self.stream("ring", 1, 1, slow_us=200, min_size=4096, max_size=65536)
+
+    def test_a_producer_with_gaps_sends_less(self) -> None:
+        # A producer looks at the clock after 16 messages at most.
+        self.assertLessEqual(self.stream("ring", 1, 1, seconds=0.1, gap_us=2000), 100 / 2 + 16)
 
     def test_unequal_numbers(self) -> None:
         for name in ("ring", "ring_batch", "floor"):

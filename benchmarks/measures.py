@@ -61,6 +61,13 @@ def are_comparable(a_round: Round, one: str, other: str) -> bool:
     return len(phases) < 2 and phases <= {"near", "far"}
 
 
+def median_ratio(rounds: list[Round], figure: str, rival: str) -> float | None:
+    """The median of the ratios within each round."""
+    ratios = [own / other for one in rounds
+              if (own := value_of(one, figure)) and (other := value_of(one, rival))]
+    return statistics.median(ratios) if ratios else None
+
+
 def add_derived(a_round: Round) -> None:
     """How fast a consumer is that works on each message, in shares of what it would be if the
     message cost it what it does when it keeps up."""
@@ -128,6 +135,7 @@ NAMES = {
     "ring": "ipc0cp", "ring_objects": "ipc0cp, objects", "ring_batch": "ipc0cp, 64 per call",
     "queue": "multiprocessing.Queue", "connection": "multiprocessing.Pipe",
     "faster_fifo": "faster-fifo", "zeromq": "ZeroMQ", "boost": "Boost.Interprocess",
+    "cloudtoid": "cloudtoid-interprocess",
     "slots": "shared_memory slots", "socket": "unix socket", "pipe": "plain pipe",
     "stdio_raw": "STDIO (raw framing)", "stdio_api": "STDIO (API framing)",
 }
@@ -180,6 +188,21 @@ def medians(rounds: list[Round], figure: str) -> float | None:
     values = [value for one in undisturbed(rounds, figure.split(":")[0])
               if (value := value_of(one, figure)) is not None]
     return statistics.median(values) if values else None
+
+
+def summary(rounds: list[Round]) -> dict[str, dict[str, dict[str, float]]]:
+    """Of every figure of every setting: median, mean, standard deviation, and of how many runs."""
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for setting in dict.fromkeys(setting for one in rounds for setting in one):
+        runs = [one[setting] for one in undisturbed(rounds, setting)]
+        for key in dict.fromkeys(key for run in runs for key in run):
+            values = [float(run[key]) for run in runs if run.get(key) is not None]
+            if values:
+                found.setdefault(setting, {})[key] = {
+                    "median": statistics.median(values), "mean": statistics.mean(values),
+                    "stdev": statistics.stdev(values) if len(values) > 1 else 0.0,
+                    "runs": len(values)}
+    return found
 
 
 def phases(rounds: list[Round]) -> Mapping[str, int]:

@@ -24,7 +24,8 @@ COLOURS = {
     "ring": OWN_COLOUR, "ring_objects": "#e8a0ab", "ring_batch": "#e8a0ab", "floor": "#222222",
     "pipe": "#8d99ae", "connection": "#5fa8d3", "queue": "#1b6ca8", "slots": "#66a182",
     "faster_fifo": "#edae49", "zeromq": "#9d6bb5", "iceoryx2": "#00798c", "iceoryx": "#00a6a6",
-    "socket": "#5fa8d3", "boost": "#edae49", "stdio_raw": "#bcbcbc", "stdio_api": "#b07d62",
+    "socket": "#5fa8d3", "boost": "#edae49", "cloudtoid": "#6b705c",
+    "stdio_raw": "#bcbcbc", "stdio_api": "#b07d62",
 }
 STYLE: Any = {
     "font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,

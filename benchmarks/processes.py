@@ -25,6 +25,7 @@ from typing import IO, Any
 import endpoint
 import transports
 from scenarios import Program, Scenario, bytes_of
+from scenes import QUIET, Place, set_up
 from transports.base import Link
 
 HERE = Path(__file__).resolve().parent
@@ -117,29 +118,31 @@ class Endpoint:
         return figures
 
 
-def start_program(language: str, words: list[str], files: Sequence[int]) -> Endpoint:
+def start_program(language: str, words: list[str], files: Sequence[int], place: Place) -> Endpoint:
     command = ([sys.executable, str(HERE / "endpoint.py")] if language == "python"
                else [str(cpp_program("endpoint"))])
-    process = subprocess.Popen([*command, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                               text=True, pass_fds=[file for file in files if file >= 0])
+    process = subprocess.Popen(place.command([*command, *words]), stdin=subprocess.PIPE,
+                               stdout=subprocess.PIPE, text=True,
+                               pass_fds=[file for file in files if file >= 0])
     assert process.stdin is not None and process.stdout is not None
     return Endpoint(" ".join([language, *words]), process.stdin, process.stdout,
                     process.wait, process.kill)
 
 
-def run_in_process(words: list[str], shared: Any, commands: Connection,
+def run_in_process(words: list[str], shared: Any, place: Place, commands: Connection,
                    answers: Connection) -> None:
     """The main function of a process of multiprocessing."""
+    place.enter()
     sys.stdin = os.fdopen(commands.fileno(), closefd=False)
     sys.stdout = os.fdopen(answers.fileno(), "w", closefd=False)
     sys.exit(endpoint.main(words, shared))
 
 
-def start_process(words: list[str], shared: Any) -> Endpoint:
+def start_process(words: list[str], shared: Any, place: Place) -> Endpoint:
     commands_there, commands_here = SPAWN.Pipe(duplex=False)
     answers_here, answers_there = SPAWN.Pipe(duplex=False)
     process = SPAWN.Process(target=run_in_process,
-                            args=(words, shared, commands_there, answers_there))
+                            args=(words, shared, place, commands_there, answers_there))
     process.start()
     commands_there.close()
     answers_there.close()
@@ -194,10 +197,12 @@ def roles_of(scenario: Scenario) -> list[tuple[str, str, int]]:
             + [("produce", scenario.producer, i) for i in range(scenario.producers)])
 
 
-def core_of(role: str, count: int) -> int:
-    """A core for each of two processes; more than that are left to the system."""
+def core_of(scenario: Scenario, role: str) -> int:
+    """A core for each of two processes that are alone; the others are left to the system."""
     cores = sorted(os.sched_getaffinity(0))
-    return -1 if count > 2 or len(cores) < 2 else cores[role in ("consume", "pong")]
+    if scenario.is_shared or scenario.scene != QUIET or len(cores) < 2:
+        return -1
+    return cores[role in ("consume", "pong")]
 
 
 def transport_of(scenario: Scenario, role: str) -> str:
@@ -215,18 +220,19 @@ def words_for(scenario: Scenario, run: Run, role: str, index: int, address: str)
         "producers": scenario.producers, "consumers": scenario.consumers, "min-size": smallest,
         "max-size": largest, "seconds": run.seconds, "mode": "loan" if scenario.loan else "copy",
         "touch": "yes" if scenario.touch else "no", "check": "all" if run.check_all else "sample",
-        "core": core_of(role, len(roles_of(scenario))), "slow-us": scenario.slow_us,
+        "core": core_of(scenario, role), "slow-us": scenario.slow_us, "gap-us": scenario.gap_us,
     }
     return [role, *(word for key, value in values.items() for word in (f"--{key}", str(value)))]
 
 
-def start_all(scenario: Scenario, run: Run, name: str, shared: Any) -> Iterator[Endpoint]:
+def start_all(scenario: Scenario, run: Run, name: str, shared: Any,
+              place: Place) -> Iterator[Endpoint]:
     # The loop ends the generator, which closes our ends of the descriptors.
     for (role, language, index), (address, files) in zip(
             roles_of(scenario), addresses(scenario, name), strict=True):
         words = words_for(scenario, run, role, index, address)
-        yield (start_program(language, words, files) if shared is None
-               else start_process(words, shared))
+        yield (start_program(language, words, files, place) if shared is None
+               else start_process(words, shared, place))
 
 
 def finish_all(started: list[Endpoint]) -> list[Figures]:
@@ -250,6 +256,15 @@ def run_scenario(scenario: Scenario, run: Run) -> Figures:
     Raises:
         BenchmarkError: a process failed, or what was received is not what was sent.
     """
+    with set_up(scenario.scene) as place:
+        answers, extra = run_together(scenario, run, place)
+    figures = (of_ping_pong(scenario, *answers) if scenario.is_ping_pong else
+               of_stream(scenario, answers[: scenario.consumers], answers[scenario.consumers :]))
+    return figures | extra
+
+
+def run_together(scenario: Scenario, run: Run, place: Place) -> tuple[list[Figures], Figures]:
+    """What each process says, and figures of the place."""
     name = f"{os.getpid()}-{next(_numbers)}"
     sizes = bytes_of(scenario.size, run.min_bytes, run.max_bytes)
     link = Link(name, 0, scenario.producers, scenario.consumers, *sizes)
@@ -263,28 +278,33 @@ def run_scenario(scenario: Scenario, run: Run) -> Figures:
     watchdog.start()
     try:
         with shared_objects(scenario, link) as shared:
-            for one in start_all(scenario, run, name, shared):
+            for one in start_all(scenario, run, name, shared, place):
                 started.append(one)
             for one in started:
                 one.wait_until_ready()
+            before = place.periods()
             for one in started:
                 one.go()
-            answers = finish_all(started)
+            return finish_all(started), throttling(before, place.periods())
     except BaseException:
         kill_all()
         raise
     finally:
         watchdog.cancel()
-    if scenario.is_ping_pong:
-        return of_ping_pong(scenario, *answers)
-    return of_stream(scenario, answers[: scenario.consumers], answers[scenario.consumers :])
+
+
+def throttling(before: tuple[int, int], after: tuple[int, int]) -> Figures:
+    """In how many periods of its quota a group stood still because it was used up."""
+    periods, throttled = (now - then for then, now in zip(before, after, strict=True))
+    return {"throttled_periods_percent": 100 * throttled / periods} if periods else {}
 
 
 def of_ping_pong(scenario: Scenario, pong: Figures, ping: Figures) -> Figures:
     if not 0 < ping["round_trips"] <= pong["round_trips"]:
         raise BenchmarkError(f"{scenario.name}: {ping['round_trips']} round trips, but"
                       f" {pong['round_trips']} were answered")
-    return ping
+    cpu_seconds = sum(one["cpu_seconds"] / one["round_trips"] for one in (ping, pong))
+    return ping | {"cpu_per_trip_us": cpu_seconds * 1e6}
 
 
 def of_stream(scenario: Scenario, consumers: list[Figures], producers: list[Figures]) -> Figures:
@@ -306,12 +326,13 @@ def of_stream(scenario: Scenario, consumers: list[Figures], producers: list[Figu
     seconds = slowest(consumers)
     if counted == 0 or seconds == 0:
         counted, seconds = messages, slowest(producers)
-    gigabytes = size / 1e9
+    cpu_seconds = total([*producers, *consumers], "cpu_seconds")
     return {
         "producer_mb_per_s": size / 1e6 / slowest(producers),
         "consumer_mb_per_s": size / 1e6 * counted / messages / seconds,
         "messages_per_second": counted / seconds,
-        "cpu_seconds_per_gb": total([*producers, *consumers], "cpu_seconds") / gigabytes,
+        "cpu_seconds_per_gb": cpu_seconds / (size / 1e9),
+        "cpu_per_message_us": cpu_seconds / messages * 1e6,
         "messages": messages,
         "checked": total(consumers, "checked"),
     }

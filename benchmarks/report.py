@@ -19,13 +19,14 @@ from measures import (
     Round,
     add_derived,
     judge,
+    median_ratio,
     medians,
     phases,
     undisturbed,
     unit_of,
-    value_of,
 )
-from scenarios import CPP, PONGS, PYTHON, STREAM_SIZES, TRANSPORTS, WORK_QUEUES
+from scenarios import CPP, PONGS, PYTHON, SLEEPERS, STREAM_SIZES, TRANSPORTS, WORK_QUEUES
+from scenes import PROCESSORS_OF_QUOTA, SCENES
 from targets import TARGETS
 
 Results = dict[str, Any]
@@ -60,9 +61,9 @@ def spread(values: list[float]) -> str:
 
 def variants_table(rounds: list[Round]) -> str:
     """Shared memory beside STDIO, in each pair of languages."""
-    rows, gains = [], {"stdio_raw": [], "stdio_api": []}  # type: ignore[var-annotated]
+    rows, gains = [], speed_ups(rounds)
     for pair in PAIRS:
-        languages = pair[0] if pair[0] == pair[1] else "-".join(pair)
+        languages = "-".join(dict.fromkeys(pair))
         for transport, title in (("stdio_raw", "STDIO (raw framing)"),
                                  ("stdio_api", "STDIO (API framing)"),
                                  ("ring", "Shared Memory (SHM)")):
@@ -70,33 +71,37 @@ def variants_table(rounds: list[Round]) -> str:
             found = [one[setting] for one in undisturbed(rounds, setting)]
             if not found:
                 continue
-            speed_up = ""
-            if transport == "ring":
-                for rival, of_rival in gains.items():
-                    ratio = median_ratio(rounds, setting, f"{languages}.{rival}.large.1x1")
-                    of_rival += [ratio] if ratio else []
-                    if rival == "stdio_api" and ratio:
-                        speed_up = f"{ratio:.1f}x"
+            ratio = gains.get(languages, {}).get("stdio_api") if transport == "ring" else None
             names = " → ".join(NAMES[language] for language in dict.fromkeys(pair))
             rows.append([f"{names} {title}",
                          spread([one["producer_mb_per_s"] for one in found]),
                          spread([one["consumer_mb_per_s"] for one in found]),
                          number(medians(rounds, f"{setting}:cpu_seconds_per_gb")),
                          f"{statistics.median(one['messages_per_second'] for one in found):,.0f}",
-                         speed_up])
+                         f"{ratio:.1f}x" if ratio else ""])
     text = table(["Variant", "Producer mean (MB/s)", "Consumer mean (MB/s)", "CPU s per GB",
                   "messages/s", "Speedup"], rows)
-    means = [f"SHM vs {NAMES[rival]} {statistics.geometric_mean(ratios):.1f}x"
-             for rival, ratios in gains.items() if ratios]
+    means = [f"SHM vs {NAMES[rival]} {ratio:.1f}x" for rival, ratio in gains.get("all", {}).items()]
     return text + (f"\n\nGlobal speedups (consumer throughput, geometric means): "
                    f"{', '.join(means)}." if means else "")
 
 
-def median_ratio(rounds: list[Round], setting: str, rival: str) -> float | None:
-    ratios = [own / other for one in rounds
-              if (own := value_of(one, f"{setting}:consumer_mb_per_s"))
-              and (other := value_of(one, f"{rival}:consumer_mb_per_s"))]
-    return statistics.median(ratios) if ratios else None
+def speed_ups(rounds: list[Round]) -> dict[str, dict[str, float]]:
+    """Shared memory against each framing over pipes: medians of the ratios of consumer throughput
+    by languages, and over all languages, `all`, their geometric mean."""
+    found: dict[str, dict[str, float]] = {}
+    for rival in ("stdio_raw", "stdio_api"):
+        ratios = []
+        for pair in PAIRS:
+            languages = "-".join(dict.fromkeys(pair))
+            ratio = median_ratio(rounds, f"{languages}.ring.large.1x1:consumer_mb_per_s",
+                                 f"{languages}.{rival}.large.1x1:consumer_mb_per_s")
+            if ratio:
+                found.setdefault(languages, {})[rival] = ratio
+                ratios.append(ratio)
+        if ratios:
+            found.setdefault("all", {})[rival] = statistics.geometric_mean(ratios)
+    return found
 
 
 def streams_table(rounds: list[Round], language: str) -> str:
@@ -147,6 +152,61 @@ def ping_pong_table(rounds: list[Round], language: str) -> str:
         rows.append([NAMES.get(transport, transport), *cells])
     return table([f"{NAMES[language]}, us: p50 / p99 / p99.9", "64 B", "1 MiB", "1 MiB, loan"],
                  rows)
+
+
+def joined(values: Iterable[float | None], unit: str = "") -> str:
+    texts = [number(value) for value in values]
+    return "-" if set(texts) == {"-"} else " / ".join(f"{text}{unit}" for text in texts)
+
+
+SHARED_CORES_KEYS = ("p50_us", "p99_us", "cpu_per_trip_us")
+
+
+def shared_cores_table(rounds: list[Round], language: str) -> str:
+    rows = [[NAMES.get(transport, transport),
+             *(joined(medians(rounds, f"{language}.{transport}.64B.ping.{scene}:{key}")
+                      for key in SHARED_CORES_KEYS) for scene in SCENES)]
+            for transport in SLEEPERS[language]]
+    return table([f"{NAMES[language]}, 64 B there and back, us: p50 / p99 / CPU time",
+                  *map(in_words, SCENES)], rows)
+
+
+def in_words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def shared_cores_ratios(rounds: list[Round]) -> str:
+    rows = []
+    for language, transports in SLEEPERS.items():
+        for transport in transports:
+            if transport == "pipe":
+                continue
+            cells = [joined((median_ratio(rounds, f"{language}.{transport}.64B.ping.{scene}:{key}",
+                                          f"{language}.pipe.64B.ping.{scene}:{key}")
+                             for key in SHARED_CORES_KEYS), "x") for scene in SCENES]
+            rows.append([f"{NAMES[language]} {NAMES.get(transport, transport)}", *cells])
+    return table(["against the plain pipe: p50 / p99 / CPU time", *map(in_words, SCENES)], rows)
+
+
+def throttling_table(rounds: list[Round]) -> str:
+    figures = [f"64B.ping.{scene}:throttled_periods_percent" for scene in PROCESSORS_OF_QUOTA]
+    rows = [[f"{NAMES[language]} {NAMES.get(transport, transport)}",
+             *(number(medians(rounds, f"{language}.{transport}.{figure}")) for figure in figures)]
+            for language, transports in SLEEPERS.items() for transport in transports]
+    return table(["% of the quota's periods of 0.1 s with a standstill",
+                  *map(in_words, PROCESSORS_OF_QUOTA)], rows)
+
+
+def cpu_per_message_table(rounds: list[Round]) -> str:
+    columns = {"1x1": "1x1", "4x4": "4x4", "1x1, 1 ms between messages": "1x1.gaps"}
+    rows = []
+    for language, transports in TRANSPORTS.items():
+        for transport in transports:
+            figures = (f"{language}.{transport}.64B.{column}:cpu_per_message_us"
+                       for column in columns.values())
+            rows.append([f"{NAMES[language]} {NAMES.get(transport, transport)}",
+                         *(number(medians(rounds, figure)) for figure in figures)])
+    return table(["CPU time per message of 64 B, us, both sides", *columns], rows)
 
 
 def cpu_table(rounds: list[Round]) -> str:
@@ -217,7 +277,9 @@ def markdown(results: Results) -> str:
         "Loans, and payloads that nobody reads": [variants_of_lenders(rounds)],
         "Several producers and consumers": [work_queues_table(rounds)],
         "Round trips": [ping_pong_table(rounds, language) for language in PONGS],
-        "CPU time": [cpu_table(rounds)],
+        "Shared cores": [*(shared_cores_table(rounds, language) for language in SLEEPERS),
+                         shared_cores_ratios(rounds), throttling_table(rounds)],
+        "CPU time": [cpu_table(rounds), cpu_per_message_table(rounds)],
         "Targets": [targets_table(rounds)],
         "Not measured": [missing_list(results)],
     }

@@ -10,17 +10,22 @@ See benchmarks/README.md for the method.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import datetime
 import json
 import os
 import platform
 import re
+import signal
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from measures import phase_of
+import scenes
+from measures import phase_of, summary
 from processes import BenchmarkError, Run, cpp_program, run_program, run_scenario, run_to_end
+from report import markdown, speed_ups
 from scenarios import MIB, Program, Setting, all_settings, bytes_of, choose
 
 HERE = Path(__file__).resolve().parent
@@ -46,14 +51,8 @@ def why_not(setting: Setting, options: argparse.Namespace,
             there: dict[str, dict[str, Any]]) -> str | None:
     """Why a setting cannot be measured here; None if it can."""
     if isinstance(setting, Program):
-        wanted = {setting.language}
-    else:
-        wanted = {setting.producer, setting.consumer}
-    for language in sorted(wanted):
-        if language not in options.languages:
-            return f"{language} was not asked for"
-        if isinstance(setting, Program):
-            continue
+        return None
+    for language in sorted(setting.languages_needed):
         found = there[language].get(setting.transport)
         if found is None:
             return f"{language} has no {setting.transport}"
@@ -64,7 +63,7 @@ def why_not(setting: Setting, options: argparse.Namespace,
             return f"{setting.transport} takes at most {found['max_bytes']} bytes"
         if setting.loan and "loan" not in found["modes"]:
             return f"{language} has no loans of {setting.transport}"
-        if setting.producers + setting.consumers > 2 and not found["mpmc"]:
+        if setting.is_shared and not found["mpmc"]:
             return f"{language} has one producer and one consumer of {setting.transport}"
     return None
 
@@ -77,8 +76,28 @@ def find_missing(settings: list[Setting], options: argparse.Namespace) -> dict[s
     }
     there = {language: run_to_end([*programs[language], "transports"], 0)
              for language in options.languages}
-    reasons = {setting.name: why_not(setting, options, there) for setting in settings}
+    forbidden = {scene: scenes.why_not(scene) for scene in
+                 dict.fromkeys(getattr(setting, "scene", scenes.QUIET) for setting in settings)}
+    reasons = {setting.name: why_not(setting, options, there)
+               or forbidden[getattr(setting, "scene", scenes.QUIET)] for setting in settings}
     return {name: why for name, why in reasons.items() if why is not None}
+
+
+@contextlib.contextmanager
+def progress_of(steps: int) -> Iterator[Callable[[str], None]]:
+    """A bar that names the step that begins; nothing without tqdm or without a terminal."""
+    try:
+        from tqdm import tqdm
+    except ModuleNotFoundError:
+        yield lambda _: None
+        return
+    with tqdm(total=steps, unit="run", disable=None, dynamic_ncols=True) as bar:
+
+        def next_step(name: str) -> None:
+            bar.set_description(name)
+            bar.update()
+
+        yield next_step
 
 
 class Harness:
@@ -120,23 +139,19 @@ class Harness:
 
     def run(self, settings: list[Setting]) -> list[Figures]:
         """First one brief run of each that compares all contents, then the rounds."""
-        from tqdm import tqdm
-
         streams = [setting for setting in settings if not isinstance(setting, Program)]
         rounds: list[Figures] = []
         steps = len(streams) + self._options.runs * len(settings)
-        with tqdm(total=steps, unit="run", disable=None, dynamic_ncols=True) as progress:
+        with progress_of(steps) as next_step:
             for stream in streams:
-                progress.set_description(f"checking: {stream.name}")
+                next_step(f"checking: {stream.name}")
                 self.measure(stream, check_all=True)
-                progress.update()
             for number in range(1, self._options.runs + 1):
                 rounds.append({"limits": self.limits()})
                 self.measure_line()
                 for setting in settings:
-                    progress.set_description(f"round {number}: {setting.name}")
+                    next_step(f"round {number}: {setting.name}")
                     rounds[-1][setting.name] = self.measure_between_lines(setting)
-                    progress.update()
         return rounds
 
 
@@ -164,18 +179,26 @@ def parse_arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--max-size", type=size, default="5M")
     parser.add_argument("--settings", default="*", metavar="GLOB",
                         help="only these, such as '*.ring.*' or 'python.*.64B.*'")
-    parser.add_argument("--scenarios", type=shapes, default="1x1,2x2,4x4,8x8", metavar="PxC,...",
-                        help="producers x consumers")
+    parser.add_argument("--scenarios", "--mpmc-scenarios", type=shapes, default="1x1,2x2,4x4,8x8",
+                        metavar="PxC,...", help="producers x consumers")
+    parser.add_argument("--mpmc", action="store_true", help="only streams with several producers or"
+                        " consumers")
     parser.add_argument("--languages", default="python,cpp", metavar="LIST")
+    parser.add_argument("--no-cpp", action="store_true", help="the same as --languages python")
     parser.add_argument("--quick", action="store_true", help="does it run at all: one brief round"
                         " of every transport with fewer sizes")
     parser.add_argument("--list", action="store_true", help="print the names of settings and stop")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="where all figures go")
+    parser.add_argument("--json", type=Path, metavar="FILE",
+                        help="where the figures of all runs, their medians and the speed-ups go")
     parser.add_argument("--plot", type=Path, metavar="DIR", help="draw plots into this directory")
     options = parser.parse_args(words)
     options.languages = options.languages.split(",")
     if not set(options.languages) <= set(LANGUAGES):
         parser.error(f"--languages are {','.join(LANGUAGES)}, not {','.join(options.languages)}")
+    if options.no_cpp:
+        options.languages = [name for name in options.languages if name != "cpp"]
+        if not options.languages:
+            parser.error("--languages cpp and --no-cpp leave nothing to measure; drop one of them")
     if options.quick:
         options.runs, options.duration = 1, QUICK_SECONDS
     if options.runs < 1 or options.duration <= 0:
@@ -200,8 +223,13 @@ def write_results(results: Figures, options: argparse.Namespace) -> Path:
 
 
 def main() -> None:
+    # Ends as Ctrl-C does, with everything that was started.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     options = parse_arguments()
-    wanted = choose(all_settings(options.scenarios, options.quick), options.settings)
+    settings = all_settings(options.scenarios, options.quick)
+    wanted = [setting for setting in choose(settings, options.settings)
+              if setting.languages_needed <= set(options.languages)
+              and (setting.is_shared or not options.mpmc)]
     if options.list:
         print("\n".join(setting.name for setting in wanted))
         return
@@ -222,11 +250,10 @@ def main() -> None:
         "started": started.isoformat(timespec="seconds"), "machine": before,
         "options": {key: str(value) if isinstance(value, Path) else value
                     for key, value in vars(options).items()},
-        "missing": missing, "rounds": rounds,
+        "missing": missing, "summary": summary(rounds), "speed_ups": speed_ups(rounds),
+        "rounds": rounds,
     }
     path = write_results(results, options)
-    from report import markdown
-
     print(markdown(results))
     if options.plot:
         from plots import draw_all

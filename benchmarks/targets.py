@@ -19,6 +19,18 @@ def own(language: str, setting: str, key: str = RATE) -> str:
 
 
 LARGE = "0.5-5 MiB"
+LANGUAGES = (("C++", "cpp"), ("Python", "python"))
+
+
+def beside_pipe(what: str, scene: str, key: str, limit: float, of: str = "ratio") -> list[Target]:
+    """A round trip on shared cores, in both languages."""
+    setting = f"64B.ping.{scene}"
+    return [Target(f"ping-pong 64 B, {what}, {scene.replace('_', ' ')}", title,
+                   own(language, setting, key), "<=", limit,
+                   stream(language, "pipe", setting, key), of)
+            for title, language in LANGUAGES]
+
+
 TARGETS = [
     Target(f"{LARGE} 1x1, copy in, view out", "C++", own("cpp", "large.1x1"), ">=", 1.0,
            stream("cpp", "floor", "large.1x1"), seen="44 GB/s"),
@@ -77,12 +89,19 @@ TARGETS = [
            stream("python", "iceoryx2", "1MiB.ping", "p50_us"), seen="78 us"),
     Target("ping-pong 1 MiB, p50, loan", "Python", own("python", "1MiB.ping.loan", "p50_us"), "<=",
            12, (own("cpp", "1MiB.ping.loan", "p50_us"),), of="difference"),
+    *(target for scene in ("one_core", "job", "nice_job")
+      for what, key in (("p50", "p50_us"), ("p99", "p99_us"), ("CPU time", "cpu_per_trip_us"))
+      for target in beside_pipe(what, scene, key, 1.5)),
+    # Of the ten periods in a run of 1 s, two may differ by chance.
+    *(target for scene in ("quota_half", "quota_one")
+      for target in beside_pipe("standstill", scene, "throttled_periods_percent", 20,
+                                "difference")),
     Target(f"CPU time, {LARGE} 1x1", "C++", own("cpp", "large.1x1", CPU), "<=", 0.045, of="figure"),
     Target(f"CPU time, {LARGE} 1x1", "Python", own("python", "large.1x1", CPU), "<=", 0.05,
            of="figure"),
     *(Target("slow consumer, ring full: share of its kept-up rate", title,
              own(language, "large.1x1.slow", "kept_up_share"), ">=", 0.8, of="figure")
-      for title, language in (("C++", "cpp"), ("Python", "python"))),
+      for title, language in LANGUAGES),
     Target("loan and view, 256 MiB", "C++", "program.large_ring:hand_over_256_mib_ns", "<=", 2,
            ("program.large_ring:hand_over_1_kib_ns",)),
     Target("loan and view, 1 GiB", "Python", "program.python_costs:hand_over_1_gib_us", "<=", 2,

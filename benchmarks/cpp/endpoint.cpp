@@ -5,7 +5,7 @@
 //   endpoint transports
 //   endpoint ROLE --transport NAME --address ADDRESS --index I --producers P --consumers C
 //            --min-size B --max-size B --seconds S --mode copy|loan --touch yes|no
-//            --check sample|all --core N|-1 --slow-us U
+//            --check sample|all --core N|-1 --slow-us U --gap-us U
 //
 // Exit codes: 1 it failed, 2 wrong words, 3 this transport is not available here, 4 nothing came
 // for a minute longer than it should have run: a peer has died.

@@ -32,6 +32,7 @@ struct Options {
   bool checks_all = false;
   int core = -1;
   unsigned slow_us = 0;  ///< Work of the consumer per message.
+  unsigned gap_us = 0;   ///< Sleep of the producer after each message.
 };
 
 /// The words behind ROLE: `--key value`, each key once, none but those that are asked for.
@@ -115,6 +116,7 @@ inline Options parse_options(const std::vector<std::string>& arguments) {
   options.checks_all = words.choice("check", "all", "sample");
   options.core = words.number<int>("core");
   options.slow_us = words.number<unsigned>("slow-us");
+  options.gap_us = words.number<unsigned>("gap-us");
   words.expect_no_more();
   if (options.min_bytes < 64 || options.max_bytes < options.min_bytes) {
     throw std::invalid_argument("64 <= --min-size <= --max-size, not " +

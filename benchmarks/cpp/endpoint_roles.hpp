@@ -9,12 +9,14 @@
 
 #include <unistd.h>
 
+#include <chrono>
 #include <cinttypes>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <type_traits>
 #include <vector>
 
@@ -146,6 +148,10 @@ void produce(const Options& options) {
         const Stamp stamp = stamps.next();
         send(sender, pool, stamp);
         tally.add(stamp, pool.bytes(stamp.piece));
+        if (options.gap_us > 0) {
+          finish(sender);
+          std::this_thread::sleep_for(std::chrono::microseconds(options.gap_us));
+        }
       }
     } while (now_ns() < end);
     finish(sender);

@@ -31,7 +31,9 @@ double create_ms() {
 /// Memory behind the file of a ring, in MiB.
 double resident_mib(const std::string& name) {
   struct stat status {};
-  const auto path = std::filesystem::path("/dev/shm") / ("ipc0cp." + name);
+  const char* directory = std::getenv("IPC0CP_DIRECTORY");
+  const auto path =
+      std::filesystem::path(directory == nullptr ? "/dev/shm" : directory) / ("ipc0cp." + name);
   if (stat(path.c_str(), &status) != 0) throw std::runtime_error("no file of the ring");
   return static_cast<double>(status.st_blocks) * 512 / kMib;
 }

@@ -47,8 +47,8 @@ inline double cpu_seconds() {
 }
 
 /// One core per process: a scheduler that moves them would be measured too. Does nothing on a
-/// machine with fewer cores. To be called after a handle is opened: a handle that may run on one
-/// processor only takes the others for busy and never spins.
+/// machine with fewer cores. To be called after a handle is opened, which counts the processors
+/// that it may run on.
 inline void pin_to_core(unsigned core) {
   cpu_set_t cores;
   CPU_ZERO(&cores);

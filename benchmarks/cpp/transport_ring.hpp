@@ -93,7 +93,7 @@ struct RingObjectsTransport {
 
    private:
     ipc0cp::SharedRingBufferConsumer consumer_;
-    std::optional<ipc0cp::RingBufferObject> object_;
+    std::optional<ipc0cp::ReceivedObject> object_;
   };
 };
 

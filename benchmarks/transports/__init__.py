@@ -20,6 +20,7 @@ MODULES = {
     "zeromq": "zeromq",
     "faster_fifo": "faster_fifos",
     "iceoryx2": "iceoryx2s",
+    "cloudtoid": "cloudtoid",
 }
 #: Their descriptors are made by who starts the processes.
 OF_DESCRIPTORS = frozenset({"pipe", "stdio_raw", "stdio_api", "connection"})

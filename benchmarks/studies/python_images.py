@@ -18,7 +18,7 @@ import PIL
 from PIL import Image
 
 import ipc0cp
-from ipc0cp import images
+from ipc0cp._codec import images
 
 SIZES = ((640, 480), (4000, 3000))
 RING_BYTES = 256 << 20

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-BUILD = Path(os.environ.get("IPC0CP_BUILD_DIR", HERE.parent / "build"))
+BUILD = Path(os.environ.get("IPC0CP_BUILD_DIR", HERE.parents[1] / "build"))
 RING_BYTES = 256 << 20
 SECONDS_TO_HANG = 60
 # Messages per turn: enough to be timed, few enough for the ring.

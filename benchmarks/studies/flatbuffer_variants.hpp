@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The messages of flatbuffer_roles.cpp, each as a FlatBuffer and as what one would send otherwise.
-// benchmarks/flatbuffer_variants.py makes and reads the same; sums have to agree.
+// flatbuffer_variants.py makes and reads the same; sums have to agree.
 #pragma once
 
 #include <array>

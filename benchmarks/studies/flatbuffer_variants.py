@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The messages of python_flatbuffers.py, each as a FlatBuffer and as what one would send otherwise.
 
-benchmarks/cpp/flatbuffer_variants.hpp makes and reads the same; sums have to agree. Needs the
+flatbuffer_variants.hpp makes and reads the same; sums have to agree. Needs the
 generated classes in PYTHONPATH.
 """
 
