@@ -94,6 +94,8 @@ ErrorCode Channel::try_push_while_waiting(PushRequest& request, Deadline& deadli
   if (locked != ErrorCode::ok) return locked;
   admission_.register_want(request.block_bytes, platform::now_ns());
   const ErrorCode result = try_push(request);
+  // Under the lock: a moment later the piece may be there, and its end would pass unseen.
+  request.beside_growth = admission_.growth().in_progress();
   if (result == ErrorCode::ok) admission_.note_served(request);
   const ErrorCode unlocked = ring_->unlock();
   return unlocked == ErrorCode::ok ? result : unlocked;
@@ -108,7 +110,7 @@ ErrorCode Channel::try_push_beside_growth(PushRequest& request, Deadline& deadli
     const ErrorCode result = try_push_while_waiting(request, deadline);
     if (result != ErrorCode::buffer_full || request.must_reserve()) return result;
     const std::int64_t left_ns = end_ns - platform::now_ns();
-    if (!admission_.growth().in_progress() || left_ns <= 0) return result;
+    if (!request.beside_growth || left_ns <= 0) return result;
     ring_->space_event().sleep(announced, left_ns);
   }
 }

@@ -35,6 +35,9 @@ struct PushRequest {
   /// There was no memory for it just now: what is reserved has to do until something changes.
   bool no_memory = false;
 
+  /// Somebody reserved memory or gave some back when the last waiting attempt found no room.
+  bool beside_growth = false;
+
   std::uint64_t reserve_begin;  ///< In the arena; known under the lock, not read again.
   std::uint64_t reserve_bytes;
   std::uint32_t descriptor_mark;  ///< Of `descriptors`, instead of these: as it was under the lock.
