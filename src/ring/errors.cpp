@@ -29,7 +29,7 @@ RingStats stats_or_fail(shm::Channel& channel) {
 
 std::size_t trim_or_fail(shm::Channel& channel) {
   std::uint64_t given_back_bytes = 0;
-  const ErrorCode result = channel.trim(given_back_bytes);
+  const ErrorCode result = channel.trimming().run(given_back_bytes);
   if (result != ErrorCode::ok) fail(result, channel);
   return static_cast<std::size_t>(given_back_bytes);
 }

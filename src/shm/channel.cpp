@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What both sides of a channel share: opening, the lock, statistics.
+// What both sides of a channel share: opening, statistics.
 #include "shm/channel.hpp"
 
 #include <algorithm>
@@ -13,7 +13,6 @@
 namespace ipc0cp::shm {
 namespace {
 
-constexpr std::int64_t kLockSliceNs = 40 * platform::kMillisecond;
 constexpr std::int64_t kStatsPatienceNs = 100 * platform::kMillisecond;
 
 }  // namespace
@@ -31,40 +30,13 @@ Channel::Channel(const ChannelOptions& options, std::unique_ptr<AttachedRing> ri
       options_(options),
       spin_(ring_->header(), processors),
       admission_(*ring_, processors),
+      trimming_(*this, admission_.growth()),
       redelivery_(*this),
       ending_(*ring_, options.expected_producers),
       watch_(*ring_, admission_, options.expected_producers),
       fork_copies_(*ring_, options.open.role == Role::kProducer) {}
 
 Channel::~Channel() { process_channels::remove(*this); }
-
-ErrorCode Channel::lock(Deadline& deadline) noexcept {
-  if (forked()) [[unlikely]]
-    return ErrorCode::forked_handle;
-  const ErrorCode locked = ring_->try_lock();
-  if (locked != ErrorCode::timeout) [[likely]]
-    return locked;
-  return lock_slowly(deadline);
-}
-
-ErrorCode Channel::lock_slowly(Deadline& deadline) noexcept {
-  const std::int64_t start_ns = platform::now_ns();
-  const std::int64_t end_ns = deadline.lock_at_ns();
-  bool logged = false;
-  while (true) {
-    const std::int64_t slice_end_ns = std::min(end_ns, platform::now_ns() + kLockSliceNs);
-    const ErrorCode locked = ring_->lock(slice_end_ns);
-    if (locked != ErrorCode::timeout) return locked;
-    const std::int64_t now_ns = platform::now_ns();
-    const ErrorCode state = ring_->check_while_waiting(now_ns);
-    if (state != ErrorCode::ok) return state;
-    if (now_ns >= end_ns) return ErrorCode::timeout;
-    if (!logged && now_ns - start_ns > kLongWaitNs) {
-      logged = true;
-      log_long_wait(*ring_, Wait::kLock);
-    }
-  }
-}
 
 RingStats Channel::stats() noexcept {
   const bool locked =

@@ -34,6 +34,7 @@
 #include "shm/push_request.hpp"
 #include "shm/redelivery.hpp"
 #include "shm/stream_ending.hpp"
+#include "shm/trimming.hpp"
 #include "shm/watch.hpp"
 
 namespace ipc0cp::shm {
@@ -127,10 +128,7 @@ class Channel final : public HandleLifetime {
   [[nodiscard]] StreamEnding& ending() noexcept { return ending_; }
 
   // ---- both ----
-  /// Gives back the memory behind what is in use (channel_trim.cpp), also if the call fails.
-  /// @return ok, also if there is nothing to be had or others have the lock; closed, interrupted,
-  ///   forked_handle, corrupt_buffer.
-  ErrorCode trim(std::uint64_t& given_back_bytes) noexcept;
+  [[nodiscard]] Trimming& trimming() noexcept { return trimming_; }
   /// Without the lock, of a closed handle say, the figures of a glance.
   RingStats stats() noexcept;
 
@@ -145,8 +143,6 @@ class Channel final : public HandleLifetime {
           const platform::Processors& processors);
   ~Channel() override;
 
-  ErrorCode lock(Deadline& deadline) noexcept;
-  ErrorCode lock_slowly(Deadline& deadline) noexcept;
   void check_for_deaths(std::uint64_t message_bytes) noexcept {
     if (ring_->check_for_deaths(message_bytes)) [[unlikely]]
       fork_copies_.tell_if_failed();
@@ -185,15 +181,10 @@ class Channel final : public HandleLifetime {
   template <class Target>
   ErrorCode pop_slowly(Target& target, Deadline& deadline) noexcept;
 
-  // channel_trim.cpp
-  ErrorCode trim_part(PushRequest::Reserve part, std::uint64_t& given_back_bytes) noexcept;
-  ErrorCode trim_piece(PushRequest::Reserve part, std::uint64_t& ceiling,
-                       std::uint64_t& given_back_bytes) noexcept;
-  ErrorCode end_piece(PushRequest& request) noexcept;
-
   ChannelOptions options_;
   SpinBudget spin_;
   Admission admission_;
+  Trimming trimming_;
   Redelivery redelivery_;
   StreamEnding ending_;
   Watch watch_;

@@ -1,7 +1,45 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shm/handle_lifetime.hpp"
 
+#include <algorithm>
+
+#include "platform/clock.hpp"
+#include "shm/long_wait.hpp"
+
 namespace ipc0cp::shm {
+namespace {
+
+constexpr std::int64_t kLockSliceNs = 40 * platform::kMillisecond;
+
+}  // namespace
+
+ErrorCode HandleLifetime::lock(Deadline& deadline) noexcept {
+  if (forked()) [[unlikely]]
+    return ErrorCode::forked_handle;
+  const ErrorCode locked = ring_->try_lock();
+  if (locked != ErrorCode::timeout) [[likely]]
+    return locked;
+  return lock_slowly(deadline);
+}
+
+ErrorCode HandleLifetime::lock_slowly(Deadline& deadline) noexcept {
+  const std::int64_t start_ns = platform::now_ns();
+  const std::int64_t end_ns = deadline.lock_at_ns();
+  bool logged = false;
+  while (true) {
+    const std::int64_t slice_end_ns = std::min(end_ns, platform::now_ns() + kLockSliceNs);
+    const ErrorCode locked = ring_->lock(slice_end_ns);
+    if (locked != ErrorCode::timeout) return locked;
+    const std::int64_t now_ns = platform::now_ns();
+    const ErrorCode state = ring_->check_while_waiting(now_ns);
+    if (state != ErrorCode::ok) return state;
+    if (now_ns >= end_ns) return ErrorCode::timeout;
+    if (!logged && now_ns - start_ns > kLongWaitNs) {
+      logged = true;
+      log_long_wait(*ring_, Wait::kLock);
+    }
+  }
+}
 
 bool HandleLifetime::add_reference() noexcept {
   int references = references_.load(std::memory_order_relaxed);

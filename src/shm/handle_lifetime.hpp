@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "platform/deadline.hpp"
 #include "shm/attached_ring.hpp"
 
 namespace ipc0cp::shm {
@@ -30,6 +31,11 @@ class HandleLifetime {
   [[nodiscard]] const Geometry& geometry() const noexcept { return ring_->geometry(); }
   [[nodiscard]] bool closed() const noexcept { return closed_.load(std::memory_order_acquire); }
   [[nodiscard]] bool forked() const noexcept { return ring_->forked(); }
+
+  /// Takes the ring's lock, and waits for it while others have it, for 5 ms or until the deadline,
+  /// whichever is later.
+  /// @return ok; timeout; forked_handle; what `check_while_waiting` found.
+  ErrorCode lock(platform::Deadline& deadline) noexcept;
 
   /// Whoever closes all handles of the process leaves this one to its owner.
   void outlive_exit_hook() noexcept { outlives_exit_hook_.store(true, std::memory_order_relaxed); }
@@ -70,6 +76,7 @@ class HandleLifetime {
 
  private:
   void drop_token() noexcept;
+  ErrorCode lock_slowly(platform::Deadline& deadline) noexcept;
 
   std::atomic<bool> closed_{false};
   std::atomic<bool> leaves_unclean_{false};

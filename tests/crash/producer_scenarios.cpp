@@ -189,7 +189,7 @@ void add_trimming(List& list) {
   const auto trim_of = [](Handle VictimHands::*handle) {
     return [handle](VictimHands& hands) {
       std::uint64_t given_back_bytes = 0;
-      const ErrorCode result = (hands.*handle)->trim(given_back_bytes);
+      const ErrorCode result = (hands.*handle)->trimming().run(given_back_bytes);
       return result == ErrorCode::ok && given_back_bytes == 0 ? ErrorCode::no_space : result;
     };
   };

@@ -8,7 +8,7 @@
 //
 // Stands for
 //   growth.cpp        begin, populate, move_mark, give_up;  channel_wait.cpp  reserve_and_try_push
-//                     shrink, depopulate;                   channel_trim.cpp
+//                     shrink, depopulate;                   trimming.cpp
 //   recovery.cpp      survey (`growing`), recover_block
 // Leaves out
 //   the relief block, whose own LOANED word is its ticket; blocks that begin anywhere but where

@@ -254,7 +254,7 @@ TEST(Trim, WhileOthersPushAndPop) {
 TEST(Trim, IsNoReasonToSayFull) {
   constexpr auto kPatience = 5ms;
   Pair pair(256 * kMebi);
-  for (int round = 0; round < 30; ++round) {
+  for (int round = 0; round < 10; ++round) {
     grow(pair, 20 * kMebi);
     std::jthread trimmer([&] { pair.consumer.trim(); });
     for (unsigned number = 0; number < 5; ++number) {

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// Giving memory back that is not in use, a piece at a time.
+#include "shm/trimming.hpp"
+
 #include <chrono>
 #include <limits>
 #include <thread>
 
 #include "platform/clock.hpp"
-#include "shm/channel.hpp"
+#include "platform/deadline.hpp"
 
 namespace ipc0cp::shm {
 namespace {
+
+using platform::Deadline;
 
 constexpr std::int64_t kLookAroundNs = 50 * platform::kMillisecond;
 /// Left to a producer that may have waited for a piece, to wake up and to grow the ring.
@@ -16,70 +19,70 @@ constexpr std::chrono::microseconds kPause(200);
 
 }  // namespace
 
-ErrorCode Channel::trim(std::uint64_t& given_back_bytes) noexcept {
+ErrorCode Trimming::run(std::uint64_t& given_back_bytes) noexcept {
   given_back_bytes = 0;
-  const ErrorCode main = trim_part(PushRequest::Reserve::main, given_back_bytes);
+  const ErrorCode main = part(PushRequest::Reserve::main, given_back_bytes);
   if (main != ErrorCode::ok) return main;
-  return trim_part(PushRequest::Reserve::relief, given_back_bytes);
+  return part(PushRequest::Reserve::relief, given_back_bytes);
 }
 
-ErrorCode Channel::trim_part(PushRequest::Reserve part, std::uint64_t& given_back_bytes) noexcept {
+ErrorCode Trimming::part(PushRequest::Reserve which, std::uint64_t& given_back_bytes) noexcept {
   std::uint64_t ceiling = std::numeric_limits<std::uint64_t>::max();
   std::int64_t looked_ns = 0;
   while (true) {
     const std::int64_t now_ns = platform::now_ns();
     if (now_ns - looked_ns >= kLookAroundNs) {
       looked_ns = now_ns;
-      const ErrorCode state = ring_->check_while_waiting(now_ns);
+      const ErrorCode state = handle_.ring().check_while_waiting(now_ns);
       if (state != ErrorCode::ok) return state;
     }
     std::uint64_t piece_bytes = 0;
-    const ErrorCode result = trim_piece(part, ceiling, piece_bytes);
+    const ErrorCode result = piece(which, ceiling, piece_bytes);
     given_back_bytes += piece_bytes;
     if (result == ErrorCode::timeout) return ErrorCode::ok;
     if (result != ErrorCode::ok || piece_bytes == 0) return result;
-    if (ring_->space_event().someone_waits()) std::this_thread::sleep_for(kPause);
+    if (handle_.ring().space_event().someone_waits()) std::this_thread::sleep_for(kPause);
   }
 }
 
 /// @param ceiling Where the mark of the part stands, at most: else somebody has grown it since, and
 ///   needs what would be given back. Lowered to where it stands now.
 /// @return ok, with 0 bytes if there is no more to be had; timeout: others have the lock.
-ErrorCode Channel::trim_piece(PushRequest::Reserve part, std::uint64_t& ceiling,
-                              std::uint64_t& given_back_bytes) noexcept {
+ErrorCode Trimming::piece(PushRequest::Reserve which, std::uint64_t& ceiling,
+                          std::uint64_t& given_back_bytes) noexcept {
   Deadline patience(0);
-  const ErrorCode locked = lock(patience);
+  const ErrorCode locked = handle_.lock(patience);
   if (locked != ErrorCode::ok) return locked;
   PushRequest request;
-  ring_->blocks().collect();
-  const ErrorCode result = admission_.growth().shrink(request, part, ceiling);
+  handle_.ring().blocks().collect();
+  const ErrorCode result = growth_.shrink(request, which, ceiling);
   const bool taken = request.must_reserve();
   // Like a loan: close() leaves us the token until it is given back, else others would take us for
   // dead and grow over memory that is about to go.
-  if (taken) count_acquired();
-  const ErrorCode unlocked = ring_->unlock();
+  if (taken) handle_.count_acquired();
+  const ErrorCode unlocked = handle_.ring().unlock();
   if (!taken) return result == ErrorCode::ok ? unlocked : result;
-  ceiling =
-      request.reserve_begin - (part == PushRequest::Reserve::relief ? geometry().main_bytes : 0);
-  given_back_bytes = admission_.growth().depopulate(request);
+  ceiling = request.reserve_begin -
+            (which == PushRequest::Reserve::relief ? handle_.geometry().main_bytes : 0);
+  given_back_bytes = growth_.depopulate(request);
   return end_piece(request);
 }
 
-ErrorCode Channel::end_piece(PushRequest& request) noexcept {
+ErrorCode Trimming::end_piece(PushRequest& request) noexcept {
   Deadline patience(0);
-  const ErrorCode locked = lock(patience);
+  const ErrorCode locked = handle_.lock(patience);
   ErrorCode result = locked;
   if (locked == ErrorCode::ok) {
-    if (ring_->blocks().word_of(request.descriptor) == request.word) {
-      admission_.growth().give_up(request);
+    if (handle_.ring().blocks().word_of(request.descriptor) == request.word) {
+      growth_.give_up(request);
     }
-    result = ring_->unlock();
-    ring_->space_event().wake_all();
+    result = handle_.ring().unlock();
+    handle_.ring().space_event().wake_all();
   } else {
     // Closed meanwhile, or the holder is stopped: whoever has the lock next finds it given back.
-    ring_->abandon_block(request.descriptor, request.word);
+    handle_.ring().abandon_block(request.descriptor, request.word);
   }
-  count_release();  // Last: a handle that was closed meanwhile ends with it.
+  handle_.count_release();  // Last: a handle that was closed meanwhile ends with it.
   return result;
 }
 
