@@ -29,7 +29,7 @@ constexpr std::array kModes = {
   throw Error(error, "image: " + reason);
 }
 
-std::string shown(std::string_view text) { return '"' + std::string(text.substr(0, 40)) + '"'; }
+std::string quoted(std::string_view text) { return '"' + std::string(text.substr(0, 40)) + '"'; }
 
 std::string mode_names() {
   std::string names;
@@ -41,13 +41,13 @@ void set_sizes(detail::ImageLayout& layout, ErrorCode error) {
   const auto* mode = std::find_if(kModes.begin(), kModes.end(),
                                   [&](const Mode& each) { return each.name == layout.mode; });
   if (mode == kModes.end()) {
-    refuse(error, "the mode " + shown(layout.mode) + " is not one of " + mode_names());
+    refuse(error, "the mode " + quoted(layout.mode) + " is not one of " + mode_names());
   }
   if (layout.pixel_bytes == mode->pixel_bytes) layout.pixel_bytes = 0;
   if (layout.pixel_bytes != 0 && layout.pixel_bytes != mode->stored_bytes) {
     const std::size_t other = mode->stored_bytes;
     refuse(error, std::to_string(layout.pixel_bytes) + " bytes per pixel do not go with mode " +
-                      shown(layout.mode) + ", which has " +
+                      quoted(layout.mode) + ", which has " +
                       (mode->pixel_bytes == 0 ? "bits" : std::to_string(mode->pixel_bytes)) +
                       (other == 0 ? "" : " or " + std::to_string(other)));
   }
@@ -62,11 +62,11 @@ void check_palette(const detail::ImageLayout& layout, ErrorCode error) {
   constexpr std::size_t kMostPaletteBytes = 1024;
   if (layout.palette_mode.empty()) return;
   if (layout.mode != "P" && layout.mode != "PA") {
-    refuse(error, "mode " + shown(layout.mode) + " has no palette, only P and PA do");
+    refuse(error, "mode " + quoted(layout.mode) + " has no palette, only P and PA do");
   }
   const bool is_rgb = layout.palette_mode == "RGB";
   if (!is_rgb && layout.palette_mode != "RGBA") {
-    refuse(error, "the palette mode " + shown(layout.palette_mode) + " is not RGB or RGBA");
+    refuse(error, "the palette mode " + quoted(layout.palette_mode) + " is not RGB or RGBA");
   }
   if (layout.palette_bytes > kMostPaletteBytes || layout.palette_bytes % (is_rgb ? 3 : 4) != 0) {
     refuse(error, "a palette of " + std::to_string(layout.palette_bytes) +
@@ -109,7 +109,7 @@ std::shared_ptr<const detail::ImageLayout> complete_image(detail::ImageLayout la
       refuse(error, layout.encoding + " keeps pixel bytes, palette and transparency in the file");
     }
   } else {
-    refuse(error, "the encoding " + shown(layout.encoding) + " is not raw, png or jpeg");
+    refuse(error, "the encoding " + quoted(layout.encoding) + " is not raw, png or jpeg");
   }
   // A palette has at most 1,024 bytes and the info 2^63-1, but pixels nearly 2^64.
   const std::size_t behind_pixels = layout.palette_bytes + layout.info.pieces_bytes;

@@ -12,7 +12,7 @@
 namespace ipc0cp {
 namespace {
 
-using Layout = std::shared_ptr<const detail::ImageLayout>;
+using SharedImageLayout = std::shared_ptr<const detail::ImageLayout>;
 
 /// The info that options name, checked.
 detail::ImageInfo info_of_user(const ImageOptions& options) {
@@ -28,8 +28,8 @@ detail::ImageInfo info_of_user(const ImageOptions& options) {
   return info;
 }
 
-Layout layout_of_user(std::string mode, std::size_t width, std::size_t height,
-                      const ImageOptions& options) {
+SharedImageLayout layout_of_user(std::string mode, std::size_t width, std::size_t height,
+                                 const ImageOptions& options) {
   detail::ImageLayout layout;
   layout.mode = std::move(mode);
   layout.width = width;
@@ -107,11 +107,11 @@ void pack_row(const detail::ImageLayout& layout, std::span<const std::byte> sour
 
 }  // namespace
 
-std::unique_ptr<ImageData> ImageAccess::view(Layout layout, const Payload& payload) {
+std::unique_ptr<ImageData> ImageAccess::view(SharedImageLayout layout, const Payload& payload) {
   return std::unique_ptr<ImageData>(new ImageData(std::move(layout), keep(payload)));
 }
 
-ImageData::ImageData(Layout layout, Payload payload) noexcept
+ImageData::ImageData(SharedImageLayout layout, Payload payload) noexcept
     : layout_(std::move(layout)), payload_(std::move(payload)) {}
 
 ImageData::ImageData(std::string mode, std::size_t width, std::size_t height,
@@ -137,7 +137,7 @@ ImageData::ImageData(std::string mode, std::size_t width, std::size_t height,
 
 ImageData ImageData::view(std::string mode, std::size_t width, std::size_t height,
                           const Payload& pixels, const ImageOptions& options) {
-  Layout layout = layout_of_user(std::move(mode), width, height, options);
+  SharedImageLayout layout = layout_of_user(std::move(mode), width, height, options);
   if (layout->palette_bytes > 0 || layout->info.pieces_bytes > 0) {
     throw Error(ErrorCode::invalid_argument,
                 "image: a view has no palette and no info bytes; the constructors copy pixels, "
@@ -164,7 +164,8 @@ ImageData ImageData::from_file(std::string encoding, std::string mode, std::size
                 "image: a file keeps pixel bytes, palette and transparency itself; from_file takes "
                 "info and info_bytes");
   }
-  Layout complete = codec::complete_image(std::move(layout), ErrorCode::invalid_argument);
+  SharedImageLayout complete =
+      codec::complete_image(std::move(layout), ErrorCode::invalid_argument);
   if (options.info_bytes.empty()) return {std::move(complete), keep(file)};
   std::vector<std::byte> together(file.begin(), file.end());
   together.insert(together.end(), options.info_bytes.begin(), options.info_bytes.end());

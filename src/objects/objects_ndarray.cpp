@@ -11,12 +11,12 @@
 namespace ipc0cp {
 namespace {
 
-using Layout = std::shared_ptr<const detail::ArrayLayout>;
+using SharedArrayLayout = std::shared_ptr<const detail::ArrayLayout>;
 
-Layout layout_of_user(std::string_view dtype, std::vector<std::size_t> shape,
-                      ArrayOptions options) {
+SharedArrayLayout layout_of_user(std::string_view dtype, std::vector<std::size_t> shape,
+                                 ArrayOptions options) {
   // A program that makes arrays usually makes the same kind again and again.
-  thread_local Layout last;
+  thread_local SharedArrayLayout last;
   thread_local ArrayOptions last_options;
   if (last != nullptr && last->dtype == dtype && last->shape == shape &&
       last_options.order == options.order && last_options.scalar == options.scalar) {
@@ -100,11 +100,11 @@ void reverse_units(std::byte* target, std::span<const std::byte> source, std::si
 
 }  // namespace
 
-std::unique_ptr<NumpyArray> ArrayAccess::view(Layout layout, const Payload& payload) {
+std::unique_ptr<NumpyArray> ArrayAccess::view(SharedArrayLayout layout, const Payload& payload) {
   return std::unique_ptr<NumpyArray>(new NumpyArray(std::move(layout), keep(payload), nullptr));
 }
 
-NumpyArray::NumpyArray(Layout layout, Payload payload, std::byte* writable) noexcept
+NumpyArray::NumpyArray(SharedArrayLayout layout, Payload payload, std::byte* writable) noexcept
     : layout_(std::move(layout)), payload_(std::move(payload)), writable_(writable) {}
 
 NumpyArray::NumpyArray(std::string_view dtype, std::vector<std::size_t> shape, ArrayOptions options)
@@ -134,7 +134,7 @@ NumpyArray::NumpyArray(std::string_view dtype, std::vector<std::size_t> shape,
 NumpyArray NumpyArray::adopt(std::string_view dtype, std::vector<std::size_t> shape,
                              ArrayOptions options, std::byte* bytes, std::size_t bytes_size,
                              std::shared_ptr<const void> owner) {
-  Layout layout = layout_of_user(dtype, std::move(shape), options);
+  SharedArrayLayout layout = layout_of_user(dtype, std::move(shape), options);
   check_size(*layout, bytes_size);
   return {std::move(layout), Payload{{bytes, bytes_size}, std::move(owner)}, bytes};
 }

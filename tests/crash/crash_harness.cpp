@@ -7,7 +7,8 @@
 //       NAME of --list, `recover(NAME)`, or `recover(NAME@STEP)`: a death in NAME is repaired
 //   crash_harness --list
 //
-// `--expect-violation`: succeeds if a violation is found; for builds with a seeded defect.
+// `--defect NAME --expect-violation`, of crash_harness_with_defects: the defect is in the core, and
+// the run succeeds if a violation is found.
 // Exit status: 0 all is well, 1 a violation, 77 this machine forbids tracing.
 #include <signal.h>
 #include <unistd.h>
@@ -22,6 +23,7 @@
 #include "harness.hpp"
 #include "ipc0cp/log.hpp"
 #include "platform/clock.hpp"
+#include "seeded.hpp"
 
 namespace ipc0cp::crash {
 namespace {
@@ -33,6 +35,7 @@ constexpr std::array<std::string_view, 7> kRepairedInBrief = {
     "pop_view",    "close_with_view", "redeliver_next"};
 
 char g_running[256];
+std::string g_defect;
 
 void bark(int) {
   constexpr char kText[] = "VIOLATION  hangs: ";
@@ -63,6 +66,8 @@ bool parse(int count, char** arguments, Options& options) {
       options.list = true;
     } else if (name == "--expect-violation") {
       options.expect_violation = true;
+    } else if (name == "--defect" && has_value) {
+      g_defect = arguments[++index];
     } else if (name == "--operation" && has_value) {
       options.operation = arguments[++index];
     } else if (name == "--step" && has_value) {
@@ -219,6 +224,8 @@ int run(const Options& options) {
 }
 
 }  // namespace
+
+bool seeded(std::string_view defect) noexcept { return defect == g_defect; }
 
 void arm_watchdog(const std::string& what_runs) {
   alarm(0);

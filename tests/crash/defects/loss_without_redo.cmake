@@ -6,8 +6,13 @@ set(right_1 [==[
   finish();
 ]==])
 set(wrong_1 [==[
-  (counter == Counter::lost ? header.lost : header.dropped) = total + 1;
-  std::atomic_thread_fence(std::memory_order_seq_cst);
-  std::atomic<StateWord>& state = segment_.descriptor(index).state;
-  state.store(freed(state.load()), std::memory_order_release);
+  if (crash::seeded("loss_without_redo")) {
+    (counter == Counter::lost ? header.lost : header.dropped) = total + 1;
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    std::atomic<StateWord>& state = segment_.descriptor(index).state;
+    state.store(freed(state.load()), std::memory_order_release);
+  } else {
+    redo.valid.store(1, std::memory_order_release);
+    finish();
+  }
 ]==])

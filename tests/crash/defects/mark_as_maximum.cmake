@@ -6,6 +6,8 @@ set(right_1 [==[
   const std::uint64_t mark = header.main_mark.load(std::memory_order_relaxed);
 ]==])
 set(wrong_1 [==[
+  const bool side_by_side = crash::seeded("mark_as_maximum");
+  if (header.growing != kNone && !side_by_side) return ErrorCode::buffer_full;
   std::uint64_t mark = header.main_mark.load(std::memory_order_relaxed);
   if (header.growing != kNone) {
     const BlockFields other = ring_.segment().read_fields(header.growing);
@@ -16,5 +18,6 @@ set(right_2 [==[
   mark.store(request.reserve_begin - part_begin + populated_bytes, std::memory_order_release);
 ]==])
 set(wrong_2 [==[
-  mark.store(std::max(mark.load(), request.reserve_begin - part_begin + populated_bytes));
+  const std::uint64_t end = request.reserve_begin - part_begin + populated_bytes;
+  mark.store(crash::seeded("mark_as_maximum") ? std::max(mark.load(), end) : end);
 ]==])
