@@ -91,11 +91,12 @@ bool certainly_gone(const ProcessIdentity& other, const ProcessIdentity& self,
   return start_time != 0 && start_time != other.start_time_ticks;
 }
 
-bool is_stopped(const ProcessIdentity& other) noexcept {
-  if (other.pid_namespace_inode != namespace_inode("/proc/self/ns/pid")) return false;
+std::uint64_t own_pid_namespace() noexcept { return namespace_inode("/proc/self/ns/pid"); }
+
+char process_state(const ProcessIdentity& other, std::uint64_t own_namespace) noexcept {
+  if (own_namespace == 0 || other.pid_namespace_inode != own_namespace) return '?';
   const ProcessState found = state_of(other.process_id);
-  const bool is_the_same = found.start_time_ticks == other.start_time_ticks;
-  return is_the_same && (found.state == 'T' || found.state == 't');
+  return found.start_time_ticks == other.start_time_ticks ? found.state : '?';
 }
 
 std::atomic<std::atomic<std::uint64_t>*> ForkGeneration::page_{nullptr};

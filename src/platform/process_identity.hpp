@@ -24,8 +24,13 @@ ProcessIdentity current_process() noexcept;
 bool certainly_gone(const ProcessIdentity& other, const ProcessIdentity& self,
                     bool compare_start_time) noexcept;
 
-/// Whether a signal has stopped the process, as far as can be seen from here.
-bool is_stopped(const ProcessIdentity& other) noexcept;
+/// The pid namespace of this process; 0: it cannot be seen.
+std::uint64_t own_pid_namespace() noexcept;
+
+/// What /proc says that the process does: R, S, D, T, t, Z, ...; '?': it cannot be seen from here,
+/// or the number belongs to another process by now.
+/// @param own_namespace what `own_pid_namespace` gave.
+char process_state(const ProcessIdentity& other, std::uint64_t own_namespace) noexcept;
 
 /// A number that differs in each process, also across fork and raw clone: the page it lives on
 /// is wiped by the kernel in a child (MADV_WIPEONFORK).

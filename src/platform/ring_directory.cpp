@@ -116,4 +116,10 @@ std::uint64_t free_shared_memory() {
   return static_cast<std::uint64_t>(status.f_bavail) * status.f_frsize;
 }
 
+std::uint64_t total_shared_memory() {
+  struct statvfs status {};
+  if (statvfs(ring_directory().c_str(), &status) != 0) return 0;
+  return static_cast<std::uint64_t>(status.f_blocks) * status.f_frsize;
+}
+
 }  // namespace ipc0cp::platform

@@ -22,5 +22,7 @@ DirectoryProblem ring_directory_problem();
 
 /// Free bytes in the directory; UINT64_MAX where there is no limit.
 std::uint64_t free_shared_memory();
+/// Bytes that its file system may hold in all; 0 where there is no limit.
+std::uint64_t total_shared_memory();
 
 }  // namespace ipc0cp::platform

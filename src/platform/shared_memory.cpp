@@ -44,6 +44,7 @@ FileIdentity to_identity(const struct stat& status) noexcept {
   identity.inode = status.st_ino;
   identity.links = status.st_nlink;
   identity.bytes = static_cast<std::uint64_t>(status.st_size);
+  identity.backed_bytes = static_cast<std::uint64_t>(status.st_blocks) * 512;  // By POSIX.
   identity.owner = status.st_uid;
   identity.mode = status.st_mode & 07777U;
   identity.regular = S_ISREG(status.st_mode);
@@ -85,6 +86,10 @@ void Mapping::reset() noexcept {
 int open_existing(const std::string& path, File& file) noexcept {
   // O_NONBLOCK: a planted FIFO must not make us wait.
   return open_path(path.c_str(), O_RDWR | O_NOFOLLOW | O_NONBLOCK, 0, file);
+}
+
+int open_to_look(const std::string& path, File& file) noexcept {
+  return open_path(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0, file);
 }
 
 int open_unnamed(unsigned mode, File& file) {

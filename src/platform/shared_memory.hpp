@@ -49,6 +49,7 @@ struct FileIdentity {
   std::uint64_t inode = 0;
   std::uint64_t links = 0;
   std::uint64_t bytes = 0;
+  std::uint64_t backed_bytes = 0;  ///< Memory behind the file, with that of its holes left out.
   std::uint32_t owner = 0;
   std::uint32_t mode = 0;
   bool regular = false;
@@ -60,6 +61,8 @@ struct FileIdentity {
 
 // Each returns 0 or an errno.
 int open_existing(const std::string& path, File& file) noexcept;
+/// The same for looking only: what is open so can neither be written nor locked for writing.
+int open_to_look(const std::string& path, File& file) noexcept;
 /// In the directory of rings (ring_directory.hpp).
 int open_unnamed(unsigned mode, File& file);
 /// A second open file description of the same file, for locks of its own. Needs /proc.

@@ -12,23 +12,42 @@
 namespace ipc0cp::shm {
 namespace {
 
-using Participant = Snapshot::Participant;
+using inspect::Participant;
 
-const char* name_of(Role role) noexcept {
+const char* name_of(inspect::Role role) noexcept {
   switch (role) {
-    case Role::kProducer:
+    case inspect::Role::producer:
       return "producer";
-    case Role::kConsumer:
+    case inspect::Role::consumer:
       return "consumer";
-    case Role::kLingering:
+    case inspect::Role::closed:
       return "closed handle";
-    case Role::kAttaching:
+    case inspect::Role::attaching:
       return "newcomer";
-    case Role::kNobody:
-    case Role::kVoided:
+    case inspect::Role::gone:
       break;
   }
   return "participant that has left";
+}
+
+/// As a part of a sentence; nothing for what is ordinary.
+const char* note_of(inspect::ProcessState state) noexcept {
+  switch (state) {
+    case inspect::ProcessState::stopped:
+      return ", stopped";
+    case inspect::ProcessState::dead:
+      return ", dead";
+    default:
+      return "";
+  }
+}
+
+bool is_stopped(const Participant& participant) noexcept {
+  return participant.process_state == inspect::ProcessState::stopped;
+}
+
+inspect::Ring snapshot_of(const AttachedRing& ring) {
+  return take_snapshot(ring.segment(), ring.participants().probe_file());
 }
 
 const char* name_of(Wait wait) noexcept {
@@ -48,13 +67,13 @@ std::string describe(const Participant& participant) {
       std::max<std::int64_t>(0, platform::now_ns() - participant.attached_ns);
   return std::string(name_of(participant.role)) + " of process " +
          std::to_string(participant.process_id) + " (" + participant.process_name + ", here for " +
-         std::to_string(age_ns / platform::kSecond) + " s" +
-         (participant.stopped ? ", stopped)" : ")");
+         std::to_string(age_ns / platform::kSecond) + " s" + note_of(participant.process_state) +
+         ")";
 }
 
 std::string holding_of(const Participant& participant) {
-  return std::to_string(participant.blocks) + " block(s) with " +
-         std::to_string(participant.block_bytes) + " bytes";
+  return std::to_string(participant.blocks()) + " block(s) with " +
+         std::to_string(participant.block_bytes()) + " bytes";
 }
 
 std::string describe_wait(const std::string& ring, const RingStats& stats, const char* what,
@@ -82,31 +101,31 @@ std::string advice(const std::string& ring, Wait wait, bool any_stopped, bool an
 }
 
 std::string explain_wait(const AttachedRing& ring, Wait wait) {
-  const Snapshot snapshot = take_snapshot(ring.segment());
+  const inspect::Ring snapshot = snapshot_of(ring);
   std::string text = describe_wait(ring.name(), snapshot.stats, name_of(wait), kLongWaitNs);
   bool any_stopped = false;
   bool any_held = false;
   for (const Participant& participant : snapshot.participants) {
-    if (participant.blocks == 0 && !participant.has_lock) continue;
-    any_stopped |= participant.stopped;
-    any_held |= participant.blocks > 0;
+    if (participant.blocks() == 0 && !participant.has_lock) continue;
+    any_stopped |= is_stopped(participant);
+    any_held |= participant.blocks() > 0;
     text += "; " + describe(participant) + " holds ";
-    if (participant.has_lock) text += participant.blocks == 0 ? "the lock" : "the lock and ";
-    if (participant.blocks > 0) text += holding_of(participant);
+    if (participant.has_lock) text += participant.blocks() == 0 ? "the lock" : "the lock and ";
+    if (participant.blocks() > 0) text += holding_of(participant);
   }
   return text + ". " + advice(ring.name(), wait, any_stopped, any_held);
 }
 
 std::string explain_silence(const AttachedRing& ring, std::uint32_t expected_producers,
                             std::int64_t waited_ns) {
-  const Snapshot snapshot = take_snapshot(ring.segment());
+  const inspect::Ring snapshot = snapshot_of(ring);
   std::string producers;
   std::string holders;
   for (const Participant& participant : snapshot.participants) {
-    if (participant.role == Role::kProducer) {
-      if (!participant.stopped) return {};
+    if (participant.role == inspect::Role::producer) {
+      if (!is_stopped(participant)) return {};
       producers += "; " + describe(participant);
-    } else if (participant.blocks > 0 && participant.slot != slot_of(ring.self())) {
+    } else if (participant.blocks() > 0 && participant.slot != slot_of(ring.self())) {
       holders += "; " + describe(participant) + " holds " + holding_of(participant);
     }
   }
@@ -125,7 +144,7 @@ std::string explain_silence(const AttachedRing& ring, std::uint32_t expected_pro
            ". Start one for '" + ring.name() +
            "', look whether it uses another name, or expect fewer (expected_producers).";
   }
-  if (!snapshot.redelivers || holders.empty()) return {};
+  if (!snapshot.redeliver || holders.empty()) return {};
   return begin("the end of the stream") + holders +
          ". What others have not finished may come again: let them finish (done), or end them.";
 }

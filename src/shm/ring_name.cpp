@@ -8,17 +8,12 @@
 #include "platform/ring_directory.hpp"
 
 namespace ipc0cp::shm {
-namespace {
-
-/// What users gave, harmless in a line of text: '?' stands for what is not printable ASCII.
-std::string printable(const std::string& text) {
-  std::string shown = text.substr(0, kMaxNameLength);
+std::string printable(std::string_view text) {
+  std::string shown(text.substr(0, kMaxNameLength));
   const auto is_strange = [](char character) { return character < ' ' || character > '~'; };
   std::replace_if(shown.begin(), shown.end(), is_strange, '?');
   return shown;
 }
-
-}  // namespace
 
 std::string path_of(const std::string& name) {
   return platform::ring_directory() + "/ipc0cp." + name;

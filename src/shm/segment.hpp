@@ -14,6 +14,8 @@
 
 namespace ipc0cp::shm {
 
+struct BlockFields;
+
 /// Sizes and places, all of them following from the capacity and the number of messages.
 struct Geometry {
   std::uint64_t total_data_bytes = 0;
@@ -35,6 +37,8 @@ struct Geometry {
     return descriptors_offset + index * sizeof(Descriptor);
   }
   bool operator==(const Geometry&) const noexcept = default;
+  /// Whether a block that claims to be in use lies in its part, wherever memory is.
+  [[nodiscard]] inline bool may_hold(std::uint32_t index, const BlockFields& fields) const noexcept;
 };
 
 /// Where things lie inside a block.
@@ -126,8 +130,7 @@ class Segment {
   mutable Descriptor stray_{};
 };
 
-inline BlockFields Segment::read_fields(std::uint32_t index) const noexcept {
-  const Descriptor& descriptor = this->descriptor(index);
+inline BlockFields fields_of(const Descriptor& descriptor) noexcept {
   BlockFields fields;
   fields.offset = descriptor.offset;
   fields.extent_bytes = descriptor.extent_bytes;
@@ -137,22 +140,32 @@ inline BlockFields Segment::read_fields(std::uint32_t index) const noexcept {
   return fields;
 }
 
-inline bool Segment::plausible(std::uint32_t index, const BlockFields& fields,
-                               bool mark_checked) const noexcept {
-  const bool relief = index == geometry_.relief_descriptor();
-  const std::uint64_t begin = relief ? geometry_.main_bytes : 0;
-  const std::uint64_t size = relief ? geometry_.relief_bytes : geometry_.main_bytes;
+inline BlockFields Segment::read_fields(std::uint32_t index) const noexcept {
+  return fields_of(descriptor(index));
+}
+
+inline bool Geometry::may_hold(std::uint32_t index, const BlockFields& fields) const noexcept {
+  const bool relief = index == relief_descriptor();
+  const std::uint64_t begin = relief ? main_bytes : 0;
+  const std::uint64_t size = relief ? relief_bytes : main_bytes;
   const std::uint64_t extent = fields.extent_bytes;
   if (fields.offset < begin || fields.offset % kBlockAlignment != 0) return false;
   if (extent == 0 || extent % kBlockAlignment != 0) return false;
   if (extent > size || fields.offset - begin > size - extent) return false;
   if (fields.payload_bytes > extent || fields.metadata_bytes > kMaxMetadataBytes) return false;
-  const std::uint64_t used = fields.plan().block_bytes();
-  if (used > extent) return false;
+  return fields.plan().block_bytes() <= extent;
+}
+
+inline bool Segment::plausible(std::uint32_t index, const BlockFields& fields,
+                               bool mark_checked) const noexcept {
+  if (!geometry_.may_hold(index, fields)) return false;
   if (!mark_checked) return true;
+  const bool relief = index == geometry_.relief_descriptor();
+  const std::uint64_t begin = relief ? geometry_.main_bytes : 0;
+  const std::uint64_t size = relief ? geometry_.relief_bytes : geometry_.main_bytes;
   const std::uint64_t mark = relief ? header_->relief_mark.load(std::memory_order_acquire)
                                     : header_->main_mark.load(std::memory_order_acquire);
-  return mark <= size && fields.offset - begin + used <= mark;
+  return mark <= size && fields.offset - begin + fields.plan().block_bytes() <= mark;
 }
 
 }  // namespace ipc0cp::shm

@@ -11,11 +11,11 @@
 #include <vector>
 
 #include "platform/ring_directory.hpp"
+#include "shm/ring_name.hpp"
 
 namespace ipc0cp::shm {
 namespace {
 
-constexpr std::string_view kPrefix = "ipc0cp.";
 constexpr std::size_t kMostShown = 3;
 /// A directory of tens of thousands of files is not read to its end for a line of text.
 constexpr std::size_t kMostLookedAt = 4096;
@@ -45,8 +45,8 @@ std::string similar_names(const std::string& name) {
   for (; !error && entry != std::filesystem::directory_iterator() && looked_at < kMostLookedAt;
        entry.increment(error), ++looked_at) {
     const std::string file = entry->path().filename().string();
-    if (file.rfind(kPrefix, 0) != 0) continue;
-    std::string other = file.substr(kPrefix.size());
+    if (file.rfind(kFilePrefix, 0) != 0) continue;
+    std::string other = file.substr(kFilePrefix.size());
     const std::size_t apart = distance(name, other);
     if (apart > 0 && apart <= std::max<std::size_t>(2, name.size() / 3)) {
       found.emplace_back(apart, std::move(other));

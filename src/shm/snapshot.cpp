@@ -2,52 +2,24 @@
 #include "shm/snapshot.hpp"
 
 #include <algorithm>
-#include <array>
 #include <atomic>
-#include <cstddef>
-#include <cstring>
-#include <span>
+#include <string_view>
 
-#include "platform/process_identity.hpp"
+#include "platform/clock.hpp"
+#include "platform/liveness.hpp"
+#include "shm/ring_name.hpp"
+#include "shm/snapshot_participants.hpp"
 
 namespace ipc0cp::shm {
 namespace {
 
-/// Copies shared words one by one, each as it is at its moment.
-void copy_words(std::byte* source, std::span<std::byte> target) noexcept {
-  for (std::size_t place = 0; place < target.size(); place += sizeof(std::uint64_t)) {
-    const std::atomic_ref<std::uint64_t> shared(*reinterpret_cast<std::uint64_t*>(source + place));
-    const std::uint64_t word = shared.load(std::memory_order_relaxed);
-    std::memcpy(target.data() + place, &word, sizeof word);
-  }
-}
-
-/// A private copy of one structure, or of an array of them.
-template <class Structure>
-class CopyOf {
- public:
-  CopyOf(Structure& first, std::size_t count) : words_((count * sizeof(Structure) + 127) / 128) {
-    copy_words(reinterpret_cast<std::byte*>(&first),
-               {words_.front().bytes.data(), count * sizeof(Structure)});
-  }
-  const Structure& operator[](std::size_t index) const noexcept {
-    return reinterpret_cast<const Structure*>(words_.data())[index];
-  }
-
- private:
-  struct alignas(128) Line {
-    std::array<std::byte, 128> bytes;
-  };
-  std::vector<Line> words_;
-};
-
-Descriptor& relief_of(const Segment& segment) noexcept {
-  return segment.descriptor(segment.geometry().relief_descriptor());
+State state_in(const Descriptor& block) noexcept {
+  return state_of(block.state.load(std::memory_order_relaxed));
 }
 
 /// The allocator counts the main part only: the relief block is one block outside of it.
 std::uint64_t bytes_in_relief(const Descriptor& relief) noexcept {
-  const State state = state_of(relief.state.load(std::memory_order_relaxed));
+  const State state = state_in(relief);
   if (state == State::kFree || state == State::kQuarantined) return 0;
   return relief.payload_bytes + relief.metadata_bytes;
 }
@@ -77,86 +49,226 @@ RingStats stats_of(const Header& header, const Descriptor& relief,
   return stats;
 }
 
-bool is_stopped(const Slot& slot) noexcept {
-  platform::ProcessIdentity identity;
-  identity.process_id = slot.process_id;
-  identity.start_time_ticks = slot.start_time_ticks;
-  identity.pid_namespace_inode = slot.pid_namespace_inode;
-  return platform::is_stopped(identity);
+bool anyone_lives(int probe_file) noexcept {
+  if (probe_file < 0) return true;
+  return platform::range_is_held(probe_file, kTokenByte, kSlotCount) ||
+         platform::range_is_held(probe_file, kClaimByte, kSlotCount);
 }
 
-Snapshot::Participant participant_of(std::uint32_t index, const Slot& slot, const Header& header) {
-  Snapshot::Participant participant;
-  participant.slot = index;
-  participant.role = role_of(slot.word.load(std::memory_order_relaxed));
-  participant.process_id = slot.process_id;
-  participant.process_name = std::string(slot.name, strnlen(slot.name, sizeof slot.name));
-  participant.attached_ns = slot.attached_ns;
-  participant.blocked_since_ns = slot.blocked_since_ns.load(std::memory_order_relaxed);
-  participant.want_bytes = slot.want_bytes.load(std::memory_order_relaxed);
-  participant.want_since_ns = slot.want_since_ns.load(std::memory_order_relaxed);
-  participant.has_priority = slot_of(header.priority) == index;
-  const Owner lock_holder = header.lock.load(std::memory_order_relaxed) & ~kLockWaiters;
-  participant.has_lock = slot_of(lock_holder) == index;
-  return participant;
+bool is_kept(int probe_file) noexcept {
+  if (probe_file < 0) return false;
+  return platform::range_is_held(probe_file, kKeeperByte, 1) ||
+         platform::range_is_held(probe_file, kKeepByte, kSlotCount);
+}
+
+inspect::RingState ring_state_of(const ControlCopy& copy, int probe_file,
+                                 const inspect::RingSummary& summary) noexcept {
+  using inspect::RingState;
+  const Header& header = copy.header();
+  if (header.damaged.load(std::memory_order_relaxed) != 0) return RingState::damaged;
+  if (header.retired.load(std::memory_order_relaxed) != 0) return RingState::retired;
+  if (!anyone_lives(probe_file)) return RingState::orphan;
+  const bool nobody_reads = summary.producers > 0 && summary.consumers == 0;
+  return nobody_reads ? RingState::waiting_for_consumer : RingState::live;
+}
+
+double share(std::uint64_t part, std::uint64_t whole) noexcept {
+  if (whole == 0) return 0;
+  return std::min(1.0, static_cast<double>(part) / static_cast<double>(whole));
+}
+
+/// Living and dead handles by the locks in the file: the counts of the header know of a death only
+/// once somebody has noticed it.
+void count_handles(const ControlCopy& copy, int probe_file, inspect::RingSummary& summary) {
+  for (std::uint32_t index = 1; index < copy.slots_end(); ++index) {
+    const Role role = role_of(copy.slot(index).word.load(std::memory_order_relaxed));
+    if (role != Role::kProducer && role != Role::kConsumer) continue;
+    if (!slot_lives(probe_file, index, role)) {
+      summary.dead += 1;
+    } else if (role == Role::kProducer) {
+      summary.producers += 1;
+    } else {
+      summary.consumers += 1;
+    }
+  }
+}
+
+/// Everything but who lives.
+void describe_header(const ControlCopy& copy, inspect::RingSummary& summary) noexcept {
+  const Header& header = copy.header();
+  summary.layout_version = header.layout_version;
+  summary.ring_id = header.ring_id == 0 ? 1 : header.ring_id;  // 0 says that there are no figures.
+  summary.created_ns = header.created_ns;
+  summary.taken_ns = platform::now_ns();
+  summary.stats = stats_of(header, copy.relief(), copy.geometry());
+  summary.depth = std::max(share(summary.stats.messages, summary.stats.max_messages),
+                           share(summary.stats.used_bytes, summary.stats.total_data_bytes));
+  if (state_in(copy.head()) == State::kReady) {
+    summary.oldest_published_ns = queued_message(copy.head()).published_ns;
+  }
+}
+
+void settle_state(const ControlCopy& copy, int probe_file, inspect::RingSummary& summary) {
+  summary.kept = is_kept(probe_file);
+  summary.state = ring_state_of(copy, probe_file, summary);
+  if (summary.state == inspect::RingState::damaged) {
+    summary.problem = "blocks overlap or lead outside: producers and consumers get CorruptBuffer";
+  }
+}
+
+// ---- memory -----------------------------------------------------------------------------------
+
+struct Piece {
+  std::uint64_t begin;
+  std::uint64_t end;
+};
+
+/// Blocks of the main part that a push cannot have now. What was given back counts as free: whoever
+/// lacks room collects it.
+std::vector<Piece> pieces_in_use(const ControlCopy& copy) {
+  std::vector<Piece> pieces;
+  for (std::uint32_t place = 0; place + 1 < copy.blocks(); ++place) {
+    const Descriptor& block = copy.block(place);
+    const StateWord word = block.state.load(std::memory_order_relaxed);
+    if (state_of(word) == State::kFree || is_given_back(word)) continue;
+    const std::uint64_t end = copy.geometry().main_bytes;
+    const std::uint64_t begin = std::min<std::uint64_t>(block.offset, end);
+    pieces.push_back({begin, begin + std::min<std::uint64_t>(block.extent_bytes, end - begin)});
+  }
+  std::ranges::sort(pieces, {}, &Piece::begin);
+  return pieces;
+}
+
+void find_holes(const ControlCopy& copy, inspect::Memory& memory) {
+  const auto add = [&](std::uint64_t bytes) {
+    if (bytes == 0) return;
+    memory.holes += 1;
+    memory.hole_bytes += bytes;
+    memory.largest_hole_bytes = std::max(memory.largest_hole_bytes, bytes);
+  };
+  std::uint64_t end = 0;
+  for (const Piece& piece : pieces_in_use(copy)) {
+    if (piece.begin > end) add(piece.begin - end);
+    end = std::max(end, piece.end);
+  }
+  add(memory.main_bytes - std::min(end, memory.main_bytes));
+}
+
+/// Bytes and number of what counts against the limits of the ring, and of what is unread.
+struct Counted {
+  std::uint64_t bytes = 0;
+  std::uint64_t blocks = 0;
+  std::uint64_t unread = 0;
+};
+
+void count_block(const Descriptor& block, bool is_relief, inspect::Memory& memory,
+                 Counted& counted) noexcept {
+  const StateWord word = block.state.load(std::memory_order_relaxed);
+  const State state = state_of(word);
+  if (state == State::kFree || state == State::kQuarantined || is_given_back(word)) return;
+  if (is_relief) {
+    memory.relief_in_use = true;
+  } else {
+    counted.bytes += block.payload_bytes + block.metadata_bytes;
+    counted.blocks += 1;
+  }
+  if (state == State::kLoaned || state == State::kReady) counted.unread += 1;
+  if (state == State::kLoaned) {
+    memory.loans_out += 1;
+    memory.loans_out_bytes += block.payload_bytes;
+  } else if (state != State::kReady) {
+    memory.views_out += 1;
+    memory.views_out_bytes += block.payload_bytes + block.metadata_bytes;
+  }
+}
+
+inspect::Memory memory_of(const ControlCopy& copy) {
+  const Header& header = copy.header();
+  const Geometry& geometry = copy.geometry();
+  inspect::Memory memory;
+  memory.main_bytes = geometry.main_bytes;
+  memory.main_backed_bytes = header.main_mark.load(std::memory_order_relaxed);
+  memory.relief_bytes = geometry.relief_bytes;
+  memory.relief_backed_bytes = header.relief_mark.load(std::memory_order_relaxed);
+  memory.quarantined = header.quarantined;
+  find_holes(copy, memory);
+  Counted counted;
+  for (std::uint32_t place = 0; place < copy.blocks(); ++place) {
+    count_block(copy.block(place), place + 1 == copy.blocks(), memory, counted);
+  }
+  const bool too_many =
+      counted.blocks >= geometry.max_messages || counted.unread >= geometry.max_messages;
+  const std::uint64_t hole = memory.largest_hole_bytes / kBlockAlignment * kBlockAlignment;
+  if (!too_many && hole > kRedZoneBytes && counted.bytes < geometry.total_data_bytes) {
+    memory.largest_that_fits_bytes =
+        std::min(hole - kRedZoneBytes, geometry.total_data_bytes - counted.bytes);
+  }
+  return memory;
 }
 
 }  // namespace
 
-RingStats stats_of(const Segment& segment) noexcept {
-  alignas(Header) std::array<std::byte, sizeof(Header)> copy;
-  copy_words(reinterpret_cast<std::byte*>(&segment.header()), copy);
-  alignas(Descriptor) std::array<std::byte, sizeof(Descriptor)> relief;
-  copy_words(reinterpret_cast<std::byte*>(&relief_of(segment)), relief);
-  return stats_of(*reinterpret_cast<const Header*>(copy.data()),
-                  *reinterpret_cast<const Descriptor*>(relief.data()), segment.geometry());
+inspect::QueuedMessage queued_message(const Descriptor& block) noexcept {
+  inspect::QueuedMessage message;
+  message.id = block.sequence;
+  message.payload_bytes = block.payload_bytes;
+  message.metadata_bytes = block.metadata_bytes;
+  message.deliveries = deliveries_of(block.state.load(std::memory_order_relaxed));
+  return message;
 }
 
-Snapshot take_snapshot(const Segment& segment) {
-  const Geometry& geometry = segment.geometry();
-  const CopyOf<Header> headers(segment.header(), 1);
-  const CopyOf<Slot> slots(segment.slot(0), kSlotCount);
-  const std::uint32_t mark = segment.descriptor_mark();
-  const CopyOf<Descriptor> descriptors(segment.descriptor(0), mark);
-  const CopyOf<Descriptor> relief(relief_of(segment), 1);
-  const Header& header = headers[0];
-  Snapshot snapshot;
-  snapshot.stats = stats_of(header, relief[0], geometry);
-  snapshot.joined_producers = joined_of(header.joined_left.load(std::memory_order_relaxed));
-  snapshot.redelivers = (header.options.load(std::memory_order_relaxed) & kOptionRedeliver) != 0;
-  snapshot.retired = header.retired.load(std::memory_order_relaxed) != 0;
-  snapshot.damaged = header.damaged.load(std::memory_order_relaxed) != 0;
-  struct Holding {
-    std::uint64_t blocks = 0;
-    std::uint64_t bytes = 0;
-  };
-  std::vector<Holding> holdings(kSlotCount);
-  for (std::uint32_t index = 0; index <= mark; ++index) {
-    const Descriptor& block = index == mark ? relief[0] : descriptors[index];
-    const StateWord word = block.state.load(std::memory_order_relaxed);
-    if (state_of(word) == State::kReady) {
-      snapshot.queue.push_back(
-          {block.sequence, block.payload_bytes, block.metadata_bytes, deliveries_of(word)});
-    } else if (state_of(word) != State::kFree) {
-      Holding& holding = holdings[slot_of(owner_of(word)) % kSlotCount];
-      holding.blocks += 1;
-      holding.bytes += block.payload_bytes;
-    }
+std::vector<std::uint32_t> queued_places(const ControlCopy& copy) {
+  std::vector<std::uint32_t> places;
+  for (std::uint32_t place = 0; place < copy.blocks(); ++place) {
+    const Descriptor& block = copy.block(place);
+    if (state_in(block) != State::kReady || !copy.stood_still(place)) continue;
+    const BlockFields fields = fields_of(block);
+    if (copy.geometry().may_hold(copy.index_of(place), fields)) places.push_back(place);
   }
-  std::sort(snapshot.queue.begin(), snapshot.queue.end(),
-            [](const auto& left, const auto& right) { return left.id < right.id; });
-  const std::uint32_t end = std::min<std::uint32_t>(header.slots_end, kSlotCount);
-  for (std::uint32_t index = 1; index < end; ++index) {
-    Snapshot::Participant participant = participant_of(index, slots[index], header);
-    participant.blocks = holdings[index].blocks;
-    participant.block_bytes = holdings[index].bytes;
-    if (participant.role == Role::kNobody && participant.blocks == 0 && !participant.has_lock) {
-      continue;
-    }
-    participant.stopped = is_stopped(slots[index]);
-    snapshot.participants.push_back(std::move(participant));
+  std::ranges::sort(
+      places, {}, [&](std::uint32_t place) -> std::uint64_t { return copy.block(place).sequence; });
+  return places;
+}
+
+void summarise(const ControlCopy& copy, int probe_file, inspect::RingSummary& summary) {
+  describe_header(copy, summary);
+  count_handles(copy, probe_file, summary);
+  settle_state(copy, probe_file, summary);
+}
+
+void describe(const ControlCopy& copy, int probe_file, inspect::Ring& ring) {
+  describe_header(copy, ring);
+  const Header& header = copy.header();
+  const std::uint32_t options = header.options.load(std::memory_order_relaxed);
+  ring.redeliver = (options & kOptionRedeliver) != 0;
+  ring.reserved = (options & kOptionReserved) != 0;
+  ring.options_fixed = (options & kOptionsFixed) != 0;
+  const std::uint64_t joined_left = header.joined_left.load(std::memory_order_relaxed);
+  ring.joined_producers = joined_of(joined_left);
+  ring.left_producers = left_of(joined_left);
+  ring.recovery_wanted = header.recovery_wanted.load(std::memory_order_relaxed) != 0;
+  ring.memory = memory_of(copy);
+  ring.participants = participants_of(copy, probe_file);
+  for (const std::uint32_t place : queued_places(copy)) {
+    ring.queue.push_back(queued_message(copy.block(place)));
   }
-  return snapshot;
+  for (const inspect::Participant& participant : ring.participants) {
+    const bool lives = participant.process_state != inspect::ProcessState::dead;
+    if (participant.role == inspect::Role::producer) (lives ? ring.producers : ring.dead) += 1;
+    if (participant.role == inspect::Role::consumer) (lives ? ring.consumers : ring.dead) += 1;
+  }
+  settle_state(copy, probe_file, ring);
+}
+
+inspect::Ring take_snapshot(const Segment& segment, int probe_file) {
+  inspect::Ring ring;
+  describe(ControlCopy(segment, ControlCopy::Extent::everything), probe_file, ring);
+  return ring;
+}
+
+RingStats stats_of(const Segment& segment) noexcept {
+  const Descriptor& relief = segment.descriptor(segment.geometry().relief_descriptor());
+  return stats_of(segment.header(), relief, segment.geometry());
 }
 
 }  // namespace ipc0cp::shm

@@ -1,57 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a ring looks like at one moment, as plain values.
+// What a ring looks like at one moment, as plain values: those of ipc0cp/inspect.hpp.
 #pragma once
 
 #include <cstdint>
-#include <string>
 #include <vector>
 
+#include "ipc0cp/inspect.hpp"
 #include "ipc0cp/stats.hpp"
-#include "shm/segment.hpp"
+#include "shm/control_copy.hpp"
 
 namespace ipc0cp::shm {
 
-/// Read from a private copy of the control pages, so that what is looked at stands still. The ring
-/// goes on meanwhile: without its lock the figures are those of a glance.
-///
-/// Thread and process safety: reading needs no lock and changes nothing.
-struct Snapshot {
-  /// A handle, and what it keeps from the others.
-  struct Participant {
-    std::uint32_t slot = 0;
-    Role role = Role::kNobody;
-    std::uint32_t process_id = 0;
-    std::string process_name;
-    std::int64_t attached_ns = 0;
-    std::int64_t blocked_since_ns = 0;  ///< 0: no call of it waits.
-    std::uint64_t want_bytes = 0;       ///< What it waits for room for, 0: nothing.
-    std::int64_t want_since_ns = 0;
-    bool has_priority = false;
-    bool has_lock = false;
-    bool stopped = false;           ///< By a signal or a debugger.
-    std::uint64_t blocks = 0;       ///< Loans, views and messages in its hands,
-    std::uint64_t block_bytes = 0;  ///< and their payloads.
-  };
-  /// A message that waits in the queue.
-  struct QueuedMessage {
-    std::uint64_t id = 0;
-    std::uint64_t payload_bytes = 0;
-    std::uint64_t metadata_bytes = 0;
-    std::uint32_t deliveries = 0;
-  };
+// Everything that tells of a ring says what stands here: `stats()`, the line of a call that is
+// blocked for long, ipc0cp/inspect.hpp and what is built on it. Reading needs no lock and changes
+// nothing. `probe_file` is an open file description of the ring that is no handle's own, for asking
+// who lives; -1: everybody is taken to live.
 
-  RingStats stats;
-  std::uint32_t joined_producers =
-      0;  ///< That ever came, since the ring was last empty of handles.
-  bool redelivers = false;
-  bool retired = false;
-  bool damaged = false;
-  std::vector<Participant> participants;  ///< By slot; those that have left only if they hold.
-  std::vector<QueuedMessage> queue;       ///< Oldest first.
-};
+/// What the header and the slots tell; name and file are the caller's to fill in.
+void summarise(const ControlCopy& copy, int probe_file, inspect::RingSummary& summary);
+/// All of it; `copy` has to hold everything.
+void describe(const ControlCopy& copy, int probe_file, inspect::Ring& ring);
+/// Of a ring that this process has joined. @throws std::bad_alloc
+inspect::Ring take_snapshot(const Segment& segment, int probe_file);
 
-/// @throws std::bad_alloc
-Snapshot take_snapshot(const Segment& segment);
+/// Places in `copy` of the messages that stood still, oldest first.
+std::vector<std::uint32_t> queued_places(const ControlCopy& copy);
+inspect::QueuedMessage queued_message(const Descriptor& block) noexcept;
 
 /// The figures of the header alone; consistent within themselves under the ring's lock.
 RingStats stats_of(const Segment& segment) noexcept;

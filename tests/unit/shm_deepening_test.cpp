@@ -81,7 +81,7 @@ TEST(Deepening, WhatHasNoMemoryIsNeverLookedAt) {
   const std::uint64_t before = backed_bytes(pair.name.path());
   {
     auto another = pair.another_consumer();
-    static_cast<void>(shm::take_snapshot(pair.segment()));
+    static_cast<void>(shm::take_snapshot(pair.segment(), -1));
     pair.ring().blocks().keep_all();
     EXPECT_FALSE(pair.ring().blocks().others_have_borrowed());
     Recovery(pair.segment()).run(&pair.ring().participants());

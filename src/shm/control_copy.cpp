@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "shm/control_copy.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+
+#include "platform/shared_memory.hpp"
+
+namespace ipc0cp::shm {
+namespace {
+
+/// What of the header is copied: the lists of the allocator behind it are nobody's business here.
+constexpr std::size_t kHeaderBytes = offsetof(Header, quick);
+/// What every push or pop changes: the line of the lock and that of `queued`.
+constexpr std::size_t kHotBegin = offsetof(Header, lock);
+constexpr std::size_t kHotBytes = offsetof(Header, data_event) - kHotBegin;
+/// A ring with 5 M messages/s is at rest at every third look or so; this takes 100 us at most.
+constexpr int kMostLooks = 100;
+
+/// Copies shared words one by one, each as it is at its moment.
+class Mapped {
+ public:
+  explicit Mapped(const Segment& segment) noexcept : base_(segment.control_mapping().data()) {}
+  int operator()(std::uint64_t offset, std::span<std::byte> target) const noexcept {
+    for (std::size_t place = 0; place < target.size(); place += sizeof(std::uint64_t)) {
+      auto& word = *reinterpret_cast<std::uint64_t*>(base_ + offset + place);
+      const std::uint64_t value = std::atomic_ref(word).load(std::memory_order_relaxed);
+      std::memcpy(target.data() + place, &value, sizeof value);
+    }
+    return 0;
+  }
+
+ private:
+  std::byte* base_;
+};
+
+class Read {
+ public:
+  explicit Read(int file) noexcept : file_(file) {}
+  int operator()(std::uint64_t offset, std::span<std::byte> target) const noexcept {
+    return platform::read_at(file_, offset, target.data(), target.size());
+  }
+
+ private:
+  int file_;
+};
+
+StateWord state_in(const std::byte* descriptor) noexcept {
+  StateWord word = 0;
+  std::memcpy(&word, descriptor, sizeof word);
+  return word;
+}
+
+}  // namespace
+
+ControlCopy::ControlCopy(const Segment& segment, Extent extent) : geometry_(segment.geometry()) {
+  copy(Mapped(segment), extent);
+}
+
+int ControlCopy::read(int file, const Geometry& geometry, Extent extent) {
+  geometry_ = geometry;
+  return copy(Read(file), extent);
+}
+
+template <class Source>
+int ControlCopy::copy(const Source& source, Extent extent) {
+  if (const int error = copy_header(source)) return error;
+  slots_end_ = std::clamp<std::uint32_t>(header().slots_end, 1, kSlotCount);
+  slots_.resize(slots_end_);
+  const auto slots = std::as_writable_bytes(std::span(slots_));
+  if (const int error = source(geometry_.slots_offset, slots)) return error;
+  const std::uint64_t relief = geometry_.offset_of_descriptor(geometry_.relief_descriptor());
+  const auto descriptor_in = [](auto& piece) {
+    return std::span<std::byte>(piece.bytes).first(sizeof(Descriptor));
+  };
+  if (const int error = source(relief, descriptor_in(relief_))) return error;
+  const std::uint32_t head = header().queue_head;
+  if (head < mark() || head == geometry_.relief_descriptor()) {  // Backed by memory.
+    const std::uint64_t offset = geometry_.offset_of_descriptor(head);
+    if (const int error = source(offset, descriptor_in(head_))) return error;
+  }
+  return extent == Extent::everything ? copy_blocks(source) : 0;
+}
+
+template <class Source>
+int ControlCopy::copy_header(const Source& source) {
+  const auto whole = std::span<std::byte>(header_.bytes).first(kHeaderBytes);
+  const auto hot = whole.subspan(kHotBegin, kHotBytes);
+  std::array<std::byte, kHotBytes> again{};
+  for (int look = 0; look < kMostLooks; ++look) {
+    if (const int error = source(0, whole)) return error;
+    if (const int error = source(kHotBegin, again)) return error;
+    const Owner holder = header().lock.load(std::memory_order_relaxed) & ~kLockWaiters;
+    if (holder == 0 && std::equal(again.begin(), again.end(), hot.begin())) break;
+  }
+  return 0;
+}
+
+template <class Source>
+int ControlCopy::copy_blocks(const Source& source) {
+  constexpr std::size_t kBytes = sizeof(Descriptor);
+  const std::uint32_t mark = this->mark();
+  blocks_ = mark + 1;
+  descriptors_.resize((blocks_ * kBytes + 127) / 128);
+  still_.assign(blocks_, false);
+  const auto table = std::as_writable_bytes(std::span(descriptors_));
+  const std::size_t table_bytes = mark * kBytes;
+  if (const int error = source(geometry_.descriptors_offset, table.first(table_bytes)))
+    return error;
+  std::memcpy(&table[table_bytes], relief_.bytes.data(), kBytes);
+  // The second look: a piece at a time, so that it stays in the cache.
+  std::array<std::byte, 64 * kBytes> piece{};
+  for (std::size_t begin = 0; begin < table_bytes; begin += piece.size()) {
+    const auto again =
+        std::span<std::byte>(piece).first(std::min(piece.size(), table_bytes - begin));
+    if (const int error = source(geometry_.descriptors_offset + begin, again)) return error;
+    for (std::size_t place = 0; place < again.size(); place += kBytes) {
+      still_[(begin + place) / kBytes] = state_in(&again[place]) == state_in(&table[begin + place]);
+    }
+  }
+  const auto relief_again = std::span<std::byte>(piece).first(kBytes);
+  const std::uint64_t relief = geometry_.offset_of_descriptor(geometry_.relief_descriptor());
+  if (const int error = source(relief, relief_again)) return error;
+  still_[mark] = state_in(relief_again.data()) == state_in(&table[table_bytes]);
+  return 0;
+}
+
+}  // namespace ipc0cp::shm
