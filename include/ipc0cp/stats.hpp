@@ -19,6 +19,8 @@ namespace ipc0cp {
   X(std::uint32_t, max_messages, "Most messages alive at once.")                                   \
   X(std::uint64_t, pushed, "Messages published since creation.")                                   \
   X(std::uint64_t, popped, "Messages handed out since creation.")                                  \
+  X(std::uint64_t, pushed_bytes, "Payload and metadata published since creation.")                 \
+  X(std::uint64_t, popped_bytes, "Payload and metadata that have left the queue since creation.")  \
   X(std::uint64_t, dropped, "Messages that were damaged, undecodable or discarded.")               \
   X(std::uint64_t, lost, "Messages that died with their consumer.")                                \
   X(std::uint64_t, repaired_deaths, "Participants found dead and cleaned up.")                     \

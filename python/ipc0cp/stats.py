@@ -21,6 +21,8 @@ class RingStats:
     max_messages: int  #: Most messages alive at once.
     pushed: int  #: Messages published since creation.
     popped: int  #: Messages handed out since creation.
+    pushed_bytes: int  #: Payload and metadata published since creation.
+    popped_bytes: int  #: Payload and metadata that have left the queue since creation.
     dropped: int  #: Messages that were damaged, undecodable or discarded.
     lost: int  #: Messages that died with their consumer.
     repaired_deaths: int  #: Participants found dead and cleaned up.

@@ -19,6 +19,13 @@ inline std::int64_t now_ns() noexcept {
   return static_cast<std::int64_t>(time.tv_sec) * kSecond + time.tv_nsec;
 }
 
+/// The same clock as of the last tick, 1 to 10 ms ago: takes 3 ns instead of 20.
+inline std::int64_t coarse_now_ns() noexcept {
+  timespec time{};
+  clock_gettime(CLOCK_MONOTONIC_COARSE, &time);
+  return static_cast<std::int64_t>(time.tv_sec) * kSecond + time.tv_nsec;
+}
+
 /// `now + wait`, saturated.
 inline std::int64_t deadline_after(std::int64_t wait_ns) noexcept {
   if (wait_ns == kForever) return kForever;

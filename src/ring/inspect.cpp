@@ -148,7 +148,7 @@ std::optional<MessagePreview> preview_of(const platform::File& file, const shm::
   const shm::Descriptor& block = copy.block(place);
   const shm::BlockFields fields = shm::fields_of(block);
   const std::uint64_t begin = copy.geometry().arena_offset + fields.offset;
-  MessagePreview preview{shm::queued_message(block), {}, {}};
+  MessagePreview preview{shm::queued_message(block, platform::now_ns()), {}, {}};
   preview.payload.resize(std::min<std::uint64_t>(fields.payload_bytes, options.max_payload_bytes));
   preview.metadata.resize(
       std::min<std::uint64_t>(fields.metadata_bytes, options.max_metadata_bytes));
@@ -240,6 +240,8 @@ std::optional<Rates> rates(const RingSummary& earlier, const RingSummary& later)
   rates.seconds = static_cast<double>(later.taken_ns - earlier.taken_ns) * 1e-9;
   rates.messages_in = per_second(earlier.stats.pushed, later.stats.pushed, rates.seconds);
   rates.messages_out = per_second(earlier.stats.popped, later.stats.popped, rates.seconds);
+  rates.bytes_in = per_second(earlier.stats.pushed_bytes, later.stats.pushed_bytes, rates.seconds);
+  rates.bytes_out = per_second(earlier.stats.popped_bytes, later.stats.popped_bytes, rates.seconds);
   return rates;
 }
 

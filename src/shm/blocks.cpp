@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "platform/clock.hpp"
 #include "shm/red_zone.hpp"
 
 namespace ipc0cp::shm {
@@ -11,6 +12,13 @@ namespace {
 constexpr std::uint64_t kMinViewBytes = 4096;  ///< Views are given above this size.
 
 }  // namespace
+
+void PublishClock::read() noexcept {
+  const std::uint32_t before = time_;
+  time_ = PublishTime::of(platform::coarse_now_ns());
+  at_once_ = time_ != before ? 1 : std::min(2 * at_once_, kMostAtOnce);
+  left_ = at_once_;
+}
 
 // ---- writing ----------------------------------------------------------------------------------
 
@@ -77,12 +85,16 @@ void Blocks::loan_memory(PushRequest& request, std::uint32_t index) noexcept {
 
 std::uint64_t Blocks::publish(std::uint32_t index, StateWord word) noexcept {
   Descriptor& descriptor = segment_.descriptor(index);
+  descriptor.link_previous =
+      publish_clock_.now((header_.data_event.load(std::memory_order_relaxed) & kEventWaiters) != 0);
   descriptor.sequence = header_.next_sequence;
   descriptor.state.store(make_state(State::kReady, 0, 0, generation_of(word)),
                          std::memory_order_release);
   header_.next_sequence += 1;
   const std::uint64_t bytes = descriptor.payload_bytes + descriptor.metadata_bytes;
+  header_.pushed_bytes += bytes;
   queue_.push_back(index, bytes);
+  participants_.count_message(bytes);
   return bytes;
 }
 
@@ -108,6 +120,7 @@ StateWord Blocks::borrow_head(std::uint32_t index, const BlockFields& fields) no
   descriptor.state.store(borrowed, std::memory_order_release);
   const std::uint64_t bytes = fields.payload_bytes + fields.metadata_bytes;
   queue_.pop_front(bytes);
+  participants_.count_message(bytes);
   if (index != segment_.geometry().relief_descriptor()) {
     header_.borrowed_blocks += 1;
     header_.borrowed_bytes += bytes;

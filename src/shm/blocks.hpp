@@ -17,6 +17,28 @@
 
 namespace ipc0cp::shm {
 
+/// When messages are published. Reading the clock takes 3 ns, a twentieth of a push and a pop of 64
+/// bytes, so a handle in full flow reads it once in 16 messages; one that pushes but every few
+/// milliseconds, or has just found its consumer asleep, each time.
+class PublishClock {
+ public:
+  /// @param is_idle somebody sleeps until there is a message.
+  [[gnu::always_inline]] std::uint32_t now(bool is_idle) noexcept {
+    if (left_ == 0 || is_idle) [[unlikely]]
+      read();
+    left_ -= 1;
+    return time_;
+  }
+
+ private:
+  [[gnu::noinline]] void read() noexcept;
+
+  static constexpr std::uint32_t kMostAtOnce = 16;
+  std::uint32_t time_ = 0;
+  std::uint32_t left_ = 0;  ///< Messages until it is read again.
+  std::uint32_t at_once_ = 1;
+};
+
 /// The allocator, the queue and the stack of returned blocks, as one handle uses them.
 ///
 /// Thread and process safety: the ring's lock is needed, but for the members under "without the
@@ -106,7 +128,9 @@ class Blocks {
   StateWord borrow_head(std::uint32_t index, const BlockFields& fields) noexcept;
   /// READY -> FREE, off the queue: it was copied.
   void free_head(std::uint32_t index, const BlockFields& fields, StateWord word) noexcept {
-    queue_.pop_front(fields.payload_bytes + fields.metadata_bytes);
+    const std::uint64_t bytes = fields.payload_bytes + fields.metadata_bytes;
+    queue_.pop_front(bytes);
+    participants_.count_message(bytes);
     free(index, word);
   }
   /// READY -> FREE, off the queue, counted as dropped.
@@ -166,6 +190,7 @@ class Blocks {
   Allocator allocator_;
   Queue queue_;
   RedoRecord redo_;
+  PublishClock publish_clock_;  ///< Under the lock, like all that publishes.
 };
 
 // In the header, so that a push is one function from here down.
@@ -204,7 +229,7 @@ inline ErrorCode Blocks::commit_loan(PushRequest& request, std::uint32_t index) 
   if (relief) return ErrorCode::ok;
   header_.used_bytes += request.message_bytes;
   header_.live_blocks += 1;
-  header_.peak_used_bytes = std::max<std::uint64_t>(header_.peak_used_bytes, header_.used_bytes);
+  if (header_.used_bytes > header_.peak_used_bytes) header_.peak_used_bytes = header_.used_bytes;
   return ErrorCode::ok;
 }
 

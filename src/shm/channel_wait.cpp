@@ -60,11 +60,11 @@ ErrorCode Channel::push_slowly(PushRequest& request, Deadline& deadline,
       nobody_since_ns = now_ns;
     }
     if (left_ns <= 0) break;
-    if (!nobody_reads) {
-      if (slot.want_bytes.load(std::memory_order_relaxed) == 0) admission_.spin_for_room();
-      if (slot.blocked_since_ns.load(std::memory_order_relaxed) == 0) {
-        slot.blocked_since_ns.store(start_ns, std::memory_order_relaxed);
-      }
+    if (!nobody_reads && slot.want_bytes.load(std::memory_order_relaxed) == 0) {
+      admission_.spin_for_room();
+    }
+    if (slot.blocked_since_ns.load(std::memory_order_relaxed) == 0) {
+      slot.blocked_since_ns.store(start_ns, std::memory_order_relaxed);
     }
     const std::uint32_t announced = ring_->space_event().announce();
     result = try_push_while_waiting(request, deadline);

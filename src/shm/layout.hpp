@@ -8,6 +8,9 @@
 //          +-----------------------------+ descriptors_offset
 //          | Descriptor[count]           |   one per block, backed up to descriptor_mark; the last
 //          |                             |   one, always backed, is the relief block's
+//          +-----------------------------+ records_offset (a multiple of 64 KiB)
+//          | room for subscribers        |   never backed: 16 bytes per descriptor, and 4 bytes for
+//          |                             |   each of a power of two that is no less than them
 //          +-----------------------------+ arena_offset (a multiple of 64 KiB)
 //          | main part                   |   blocks of messages, backed up to main_mark
 //          +-----------------------------+ arena_offset + main_bytes
@@ -33,7 +36,7 @@
 namespace ipc0cp::shm {
 
 inline constexpr std::uint64_t kMagic = 0x01'70'63'30'63'70'69'0A;  // "\nipc0cp" and a one
-inline constexpr std::uint32_t kLayoutVersion = 1;
+inline constexpr std::uint32_t kLayoutVersion = 2;
 
 inline constexpr std::uint32_t kSlotCount = 1024;  ///< Slot 0 is never used: a lock word is not 0.
 inline constexpr std::uint32_t kNone = 0xFFFF'FFFF;  ///< "No descriptor" in every index field.
@@ -92,30 +95,43 @@ enum class State : std::uint32_t {
   kKept = 6,
   kQuarantined = 7,
 };
+/// Values from here on have no meaning yet; a block that shows one is impossible.
+inline constexpr std::uint32_t kStateCount = 8;
 
 /// The state word of a descriptor:
 ///
-///   63   61 60           51 50                30 29       24 23              0
-///   | state | owner slot 10 | owner incarnation 21 | deliveries 6 | generation 24 |
+///   63   60 59           50 49                29 28     28 27        24 23              0
+///   | state 4 | owner slot 10 | owner incarnation 21 | unused 1 | deliveries 4 | generation 24 |
+///
+/// The unused bit is 0: room for "subscribers share this message".
 using StateWord = std::uint64_t;
+inline constexpr unsigned kStateShift = 60;
+inline constexpr unsigned kOwnerShift = 29;
+inline constexpr unsigned kDeliveriesShift = 24;
+inline constexpr std::uint32_t kDeliveriesMask = 0xF;
+static_assert(kMaxDeliveries <= kDeliveriesMask);
 constexpr StateWord make_state(State state, Owner owner, std::uint32_t deliveries,
                                std::uint32_t generation) noexcept {
-  return static_cast<StateWord>(state) << 61 | static_cast<StateWord>(owner) << 30 |
-         static_cast<StateWord>(deliveries & 0x3FU) << 24 | (generation & 0xFF'FFFFU);
+  return static_cast<StateWord>(state) << kStateShift |
+         static_cast<StateWord>(owner) << kOwnerShift |
+         static_cast<StateWord>(deliveries & kDeliveriesMask) << kDeliveriesShift |
+         (generation & 0xFF'FFFFU);
 }
-constexpr State state_of(StateWord word) noexcept { return static_cast<State>(word >> 61); }
+constexpr State state_of(StateWord word) noexcept {
+  return static_cast<State>(word >> kStateShift);
+}
 constexpr Owner owner_of(StateWord word) noexcept {
-  return static_cast<Owner>(word >> 30) & 0x7FFF'FFFFU;
+  return static_cast<Owner>(word >> kOwnerShift) & 0x7FFF'FFFFU;
 }
 constexpr std::uint32_t deliveries_of(StateWord word) noexcept {
-  return static_cast<std::uint32_t>(word >> 24) & 0x3FU;
+  return static_cast<std::uint32_t>(word >> kDeliveriesShift) & kDeliveriesMask;
 }
 constexpr std::uint32_t generation_of(StateWord word) noexcept {
   return static_cast<std::uint32_t>(word) & 0xFF'FFFFU;
 }
 /// The same block in another state.
 constexpr StateWord with_state(StateWord word, State state) noexcept {
-  return (word & ~(StateWord{7} << 61)) | static_cast<StateWord>(state) << 61;
+  return (word & ~(StateWord{0xF} << kStateShift)) | static_cast<StateWord>(state) << kStateShift;
 }
 
 /// The word of the same block out of use: its generation stays.
@@ -189,6 +205,25 @@ class Relaxed {
 };
 static_assert(sizeof(Relaxed<std::uint64_t>) == 8 && sizeof(Relaxed<std::uint32_t>) == 4);
 
+/// When a message was published, in units of 2^20 ns (about 1 ms) of CLOCK_MONOTONIC, modulo 2^32
+/// (52 days). Always odd: 0 means that nothing is known, and the lists of holes have even marks.
+struct PublishTime {
+  static constexpr unsigned kUnitShift = 20;
+  static constexpr std::uint32_t of(std::int64_t now_ns) noexcept {
+    return static_cast<std::uint32_t>(now_ns >> kUnitShift) | 1U;
+  }
+  /// 0 if nothing is known. Never later than `now_ns`.
+  static constexpr std::int64_t to_ns(std::uint32_t time, std::int64_t now_ns) noexcept {
+    if ((time & 1U) == 0) return 0;
+    const std::int64_t now = now_ns >> kUnitShift;
+    const std::uint32_t age = static_cast<std::uint32_t>(now) - time;
+    // What seems to come from the future is of this moment: the clock is coarse.
+    const bool is_past = age < 0x8000'0000U;
+    return is_past ? (now - age) << kUnitShift : now_ns;
+  }
+};
+static_assert(kQuick % 2 == 0);
+
 // ---- structures -----------------------------------------------------------------------------
 
 struct alignas(64) Descriptor {
@@ -201,8 +236,10 @@ struct alignas(64) Descriptor {
   Relaxed<std::uint32_t> returned_next;     ///< Link of the stack of returned blocks.
   Relaxed<std::uint32_t> address_previous;  ///< Derived: neighbours in address order.
   Relaxed<std::uint32_t> address_next;
-  Relaxed<std::uint32_t> link_previous;  ///< Derived: bin of a hole.
-  Relaxed<std::uint32_t> link_next;      ///< Derived: bin, list of spares, or queue.
+  /// Derived: bin of a hole. Of a message, from READY until it is FREE again, a hint: when it was
+  /// published (PublishTime).
+  Relaxed<std::uint32_t> link_previous;
+  Relaxed<std::uint32_t> link_next;  ///< Derived: bin, list of spares, or queue.
 };
 static_assert(sizeof(Descriptor) == 64);
 static_assert(offsetof(Descriptor, offset) == 8);
@@ -222,11 +259,16 @@ struct alignas(128) Slot {
   std::atomic<std::uint64_t> want_bytes;       ///< What a waiting producer wants, 0: nothing.
   std::atomic<std::int64_t> want_since_ns;     ///< When it began to.
   std::atomic<std::int64_t> blocked_since_ns;  ///< Since when a call waits, 0: none does.
-  std::atomic<std::uint64_t> messages;         ///< Pushed or popped by this incarnation.
+  Relaxed<std::uint64_t> messages;             ///< Published or taken by this incarnation.
   std::atomic<std::int64_t> want_seen_ns;      ///< When it last said that it still waits.
   std::int64_t attached_ns;
+  Relaxed<std::uint64_t> bytes;  ///< Payload and metadata of `messages`.
+  // Room, 0: how far a subscriber has read, or a producer has carried over what it forwards.
+  std::uint64_t unused_cursor;
+  std::uint64_t unused;
 };
 static_assert(sizeof(Slot) == 128);
+static_assert(offsetof(Slot, bytes) == 104);
 static_assert(offsetof(Slot, want_bytes) == 56);
 
 /// The last free and its counter: two stores made one. Redone by recover() while `valid`.
@@ -271,7 +313,10 @@ struct Header {
   Relaxed<std::uint32_t> unread;
   /// Truth if all that joined have left: when the last producer did (CLOCK_MONOTONIC).
   Relaxed<std::int64_t> ended_ns;
-  std::uint32_t unused_identity[4];
+  /// What a program has to know of besides this version; 0: nothing. Another program refuses it.
+  std::uint32_t required_features;
+  std::uint32_t unused_identity;
+  std::uint64_t records_offset;
 
   // What one push or pop touches.
   alignas(64) std::atomic<std::uint32_t> lock;  ///< Truth.
@@ -294,6 +339,11 @@ struct Header {
   // Hints for who spins; 0: nothing is known.
   Relaxed<std::uint32_t> pushed_on;  ///< The processor of the last push, from 1.
   Relaxed<std::uint32_t> popped_on;  ///< The same of the last pop.
+  std::uint64_t unused_hint;
+  /// For statistics, never rebuilt: payload and metadata of all that was published. Each death in
+  /// the middle of a publish may leave that one message out.
+  Relaxed<std::uint64_t> pushed_bytes;
+  std::uint64_t unused_subscribers[4];  ///< Room, 0: who subscribes, and how far they are.
 
   alignas(64) std::atomic<std::uint32_t> data_event;     ///< Something was published.
   alignas(64) std::atomic<std::uint32_t> space_event;    ///< Something was returned.
@@ -333,15 +383,18 @@ struct Header {
   alignas(64) std::uint64_t bin_summary;
   std::uint64_t bin_words[kBinWords];
   std::uint32_t bins[kBinCount];
+  // Room for subscribers, 0: their event word, and an entry for each of 40.
+  alignas(64) std::uint64_t unused_event[8];
+  std::uint64_t unused_entries[40];
 };
 static_assert(offsetof(Header, options) == 96 && offsetof(Header, ended_ns) == 104);
-static_assert(offsetof(Header, lock) == 128);
-static_assert(offsetof(Header, queued) == 192);
+static_assert(offsetof(Header, required_features) == 112 && offsetof(Header, lock) == 128);
+static_assert(offsetof(Header, queued) == 192 && offsetof(Header, pushed_bytes) == 216);
 static_assert(offsetof(Header, data_event) == 256);
 static_assert(offsetof(Header, returned_head) == 384);
 static_assert(offsetof(Header, joined_left) == 448);
 static_assert(offsetof(Header, redo) == 512);
 static_assert(offsetof(Header, bins) % 4 == 0);
-static_assert(sizeof(Header) <= 4096);
+static_assert(offsetof(Header, unused_event) == 3520 && sizeof(Header) <= 4096);
 
 }  // namespace ipc0cp::shm

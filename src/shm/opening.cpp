@@ -294,7 +294,8 @@ class Opening {
 
   /// Limits that are better met now than in the middle of a stream.
   void check_room(const Geometry& geometry) const {
-    const std::uint64_t needed = geometry.arena_offset + geometry.main_bytes;
+    // The room for subscribers before the arena is not backed.
+    const std::uint64_t needed = geometry.records_offset + geometry.main_bytes;
     if (platform::free_shared_memory() < needed) open_errors::no_space(options_.name, needed);
     const std::uint64_t max_file_bytes = platform::max_file_bytes();
     if (geometry.file_bytes > max_file_bytes) {

@@ -53,6 +53,7 @@ ErrorCode Participants::take_slot(std::uint32_t index) noexcept {
       return ErrorCode::system_error;
   }
   self_ = make_owner(index, incarnation_of_slot(successor));
+  own_slot_ = &slot;
   describe_self(slot);
   return ErrorCode::ok;
 }
@@ -67,7 +68,8 @@ void Participants::describe_self(Slot& slot) noexcept {
   slot.want_bytes.store(0, std::memory_order_relaxed);
   slot.want_since_ns.store(0, std::memory_order_relaxed);
   slot.blocked_since_ns.store(0, std::memory_order_relaxed);
-  slot.messages.store(0, std::memory_order_relaxed);
+  slot.messages = 0;
+  slot.bytes = 0;
   slot.attached_ns = platform::now_ns();
 }
 

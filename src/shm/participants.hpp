@@ -24,7 +24,8 @@ namespace ipc0cp::shm {
 /// 3. dead(slot, incarnation): the slot carries another incarnation, or its token is free.
 class Participants {
  public:
-  explicit Participants(const Segment& segment) noexcept : segment_(segment) {}
+  explicit Participants(const Segment& segment) noexcept
+      : segment_(segment), own_slot_(&segment.slot(0)) {}
   Participants(const Participants&) = delete;
   Participants& operator=(const Participants&) = delete;
   ~Participants() { drop(); }
@@ -38,7 +39,13 @@ class Participants {
   [[nodiscard]] bool predecessor_died() const noexcept { return predecessor_died_; }
   void predecessor_is_recovered() noexcept { predecessor_died_ = false; }
   [[nodiscard]] Owner self() const noexcept { return self_; }
-  [[nodiscard]] Slot& own_slot() const noexcept { return segment_.slot(slot_of(self_)); }
+  [[nodiscard]] Slot& own_slot() const noexcept { return *own_slot_; }
+  /// Under the lock: a message that we have published or taken, for those who look at the ring.
+  void count_message(std::uint64_t message_bytes) const noexcept {
+    Slot& slot = own_slot();
+    slot.messages += 1;
+    slot.bytes += message_bytes;
+  }
 
   /// Stores a role in our slot word; false if the incarnation is no longer ours.
   bool set_role(Role role) noexcept;
@@ -77,6 +84,7 @@ class Participants {
   platform::File probe_file_;
   platform::ProcessIdentity identity_;
   Owner self_ = 0;
+  Slot* own_slot_;
   bool predecessor_died_ = false;
 };
 

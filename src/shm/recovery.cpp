@@ -104,6 +104,7 @@ void Recovery::recover_block(std::uint32_t index, RecoveryReport& report) noexce
   const StateWord word = load(block);
   const State state = state_of(word);
   if (state == State::kFree || state == State::kQuarantined) return;
+  if (static_cast<std::uint32_t>(state) >= kStateCount) return quarantine(index, report);
   if (state == State::kReady) {
     if (!segment_.plausible(index, segment_.read_fields(index), true)) quarantine(index, report);
     return;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shm/segment.hpp"
 
+#include <bit>
 #include <cerrno>
 #include <cstring>
 
@@ -16,6 +17,9 @@ constexpr std::uint64_t round_up(std::uint64_t value, std::uint64_t unit) noexce
 
 constexpr std::uint32_t kSpareDescriptors = 8;      ///< For holes beyond `max_messages` blocks.
 constexpr std::uint64_t kBlockOverheadBytes = 128;  ///< Red zone and alignment of one message.
+// Room for what subscribers share: a record per descriptor, and their order.
+constexpr std::uint64_t kRecordBytes = 16;
+constexpr std::uint64_t kOrderBytes = 4;
 
 }  // namespace
 
@@ -30,8 +34,12 @@ Geometry Geometry::of(std::uint64_t total_data_bytes, std::uint32_t max_messages
   geometry.relief_bytes = round_up(total_data_bytes + 4096, kGranuleBytes);
   geometry.slots_offset = 4096;
   geometry.descriptors_offset = geometry.slots_offset + kSlotCount * sizeof(Slot);
-  geometry.arena_offset = round_up(
-      geometry.descriptors_offset + geometry.descriptor_count * sizeof(Descriptor), kGranuleBytes);
+  const std::uint64_t count = geometry.descriptor_count;
+  geometry.records_offset =
+      round_up(geometry.descriptors_offset + count * sizeof(Descriptor), kGranuleBytes);
+  geometry.arena_offset =
+      round_up(geometry.records_offset + count * kRecordBytes + std::bit_ceil(count) * kOrderBytes,
+               kGranuleBytes);
   geometry.file_bytes = geometry.arena_offset + geometry.arena_bytes();
   return geometry;
 }
@@ -63,6 +71,18 @@ ErrorCode Segment::read_geometry(const platform::File& file, Geometry& geometry,
   if (identity.layout_version != kLayoutVersion) {
     what_is_wrong = "its layout version is " + std::to_string(identity.layout_version) +
                     ", this program knows version " + std::to_string(kLayoutVersion);
+    return ErrorCode::version_mismatch;
+  }
+  std::uint32_t required_features = 0;
+  constexpr std::uint64_t kFeaturesOffset = offsetof(Header, required_features);
+  if (platform::read_at(file.get(), kFeaturesOffset, &required_features,
+                        sizeof required_features) != 0) {
+    what_is_wrong = "it is shorter than the header of a ring";
+    return ErrorCode::not_a_ring;
+  }
+  if (required_features != 0) {
+    what_is_wrong = "it uses features (" + std::to_string(required_features) +
+                    ") of a later program, of which this one knows none";
     return ErrorCode::version_mismatch;
   }
   if (identity.total_data_bytes < kMinTotalDataBytes ||
@@ -124,6 +144,7 @@ void Segment::initialise(std::uint32_t options, std::uint32_t descriptor_mark) n
   header.descriptor_count = geometry_.descriptor_count;
   header.slots_offset = geometry_.slots_offset;
   header.descriptors_offset = geometry_.descriptors_offset;
+  header.records_offset = geometry_.records_offset;
   header.arena_offset = geometry_.arena_offset;
   header.ring_id = platform::random_word();
   header.created_ns = platform::now_ns();

@@ -23,6 +23,7 @@ struct Geometry {
   std::uint64_t relief_bytes = 0;
   std::uint64_t slots_offset = 0;
   std::uint64_t descriptors_offset = 0;
+  std::uint64_t records_offset = 0;
   std::uint64_t arena_offset = 0;
   std::uint64_t file_bytes = 0;
   std::uint32_t max_messages = 0;
@@ -38,7 +39,8 @@ struct Geometry {
   }
   bool operator==(const Geometry&) const noexcept = default;
   /// Whether a block that claims to be in use lies in its part, wherever memory is.
-  [[nodiscard]] inline bool may_hold(std::uint32_t index, const BlockFields& fields) const noexcept;
+  [[nodiscard, gnu::always_inline]] inline bool may_hold(std::uint32_t index,
+                                                         const BlockFields& fields) const noexcept;
 };
 
 /// Where things lie inside a block.
@@ -91,7 +93,7 @@ class Segment {
   }
   /// An index outside the table, or of a descriptor that is not backed by memory, gives a private
   /// descriptor and marks the ring as damaged.
-  [[nodiscard]] Descriptor& descriptor(std::uint32_t index) const noexcept {
+  [[nodiscard, gnu::always_inline]] Descriptor& descriptor(std::uint32_t index) const noexcept {
     if (index < known_mark_.load(std::memory_order_relaxed)) [[likely]]
       return descriptors_[index];
     return relief_or_new_descriptor(index);
@@ -111,8 +113,8 @@ class Segment {
 
   /// Whether a block that claims to be in use lies where it may. `mark_checked`: also below the
   /// reservation mark, above which a read could be SIGBUS.
-  [[nodiscard]] bool plausible(std::uint32_t index, const BlockFields& fields,
-                               bool mark_checked) const noexcept;
+  [[nodiscard, gnu::always_inline]] bool plausible(std::uint32_t index, const BlockFields& fields,
+                                                   bool mark_checked) const noexcept;
   /// Reads the plain fields of a descriptor once, so that what was checked is what is used.
   [[nodiscard]] BlockFields read_fields(std::uint32_t index) const noexcept;
 

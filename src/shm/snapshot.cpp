@@ -38,6 +38,9 @@ RingStats stats_of(const Header& header, const Descriptor& relief,
   // Saturating: what is read without the lock need not belong together.
   const std::uint64_t taken = stats.pushed - std::min(stats.messages, stats.pushed);
   stats.popped = taken - std::min(stats.dropped, taken);
+  stats.pushed_bytes = header.pushed_bytes;
+  stats.popped_bytes =
+      stats.pushed_bytes - std::min<std::uint64_t>(header.queued_bytes, stats.pushed_bytes);
   stats.lost = header.lost;
   stats.repaired_deaths = header.repaired_deaths;
   stats.most_messages = header.peak_messages;
@@ -104,7 +107,7 @@ void describe_header(const ControlCopy& copy, inspect::RingSummary& summary) noe
   summary.depth = std::max(share(summary.stats.messages, summary.stats.max_messages),
                            share(summary.stats.used_bytes, summary.stats.total_data_bytes));
   if (state_in(copy.head()) == State::kReady) {
-    summary.oldest_published_ns = queued_message(copy.head()).published_ns;
+    summary.oldest_published_ns = queued_message(copy.head(), summary.taken_ns).published_ns;
   }
 }
 
@@ -208,12 +211,13 @@ inspect::Memory memory_of(const ControlCopy& copy) {
 
 }  // namespace
 
-inspect::QueuedMessage queued_message(const Descriptor& block) noexcept {
+inspect::QueuedMessage queued_message(const Descriptor& block, std::int64_t now_ns) noexcept {
   inspect::QueuedMessage message;
   message.id = block.sequence;
   message.payload_bytes = block.payload_bytes;
   message.metadata_bytes = block.metadata_bytes;
   message.deliveries = deliveries_of(block.state.load(std::memory_order_relaxed));
+  message.published_ns = PublishTime::to_ns(block.link_previous, now_ns);
   return message;
 }
 
@@ -250,7 +254,7 @@ void describe(const ControlCopy& copy, int probe_file, inspect::Ring& ring) {
   ring.memory = memory_of(copy);
   ring.participants = participants_of(copy, probe_file);
   for (const std::uint32_t place : queued_places(copy)) {
-    ring.queue.push_back(queued_message(copy.block(place)));
+    ring.queue.push_back(queued_message(copy.block(place), ring.taken_ns));
   }
   for (const inspect::Participant& participant : ring.participants) {
     const bool lives = participant.process_state != inspect::ProcessState::dead;

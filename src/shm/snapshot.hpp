@@ -25,7 +25,7 @@ inspect::Ring take_snapshot(const Segment& segment, int probe_file);
 
 /// Places in `copy` of the messages that stood still, oldest first.
 std::vector<std::uint32_t> queued_places(const ControlCopy& copy);
-inspect::QueuedMessage queued_message(const Descriptor& block) noexcept;
+inspect::QueuedMessage queued_message(const Descriptor& block, std::int64_t now_ns) noexcept;
 
 /// The figures of the header alone; consistent within themselves under the ring's lock.
 RingStats stats_of(const Segment& segment) noexcept;

@@ -118,7 +118,8 @@ void describe(const Slot& slot, const Header& header, Participant& participant) 
   participant.wanted_bytes = slot.want_bytes.load(std::memory_order_relaxed);
   participant.has_priority = slot_of(header.priority) == participant.slot;
   participant.waits_for = awaited_by(participant, header);
-  participant.messages = slot.messages.load(std::memory_order_relaxed);
+  participant.messages = slot.messages;
+  participant.bytes = slot.bytes;
 }
 
 }  // namespace

@@ -10,9 +10,12 @@
 #include <iterator>
 #include <set>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "ipc0cp/inspect.hpp"
+#include "platform/clock.hpp"
 #include "shm_pair.hpp"
 
 namespace ipc0cp::testing {
@@ -69,6 +72,80 @@ TEST(Inspect, TellsWhatHandlesTell) {
   EXPECT_EQ(producer->process_state, ProcessState::running);
   EXPECT_TRUE(producer->in_this_namespace);
   EXPECT_EQ(producer->blocks(), 0U);
+}
+
+TEST(Inspect, CountsMessagesAndBytesOfEachHandle) {
+  Pair pair;
+  auto another = pair.another_producer();
+  pair.push(100);
+  pair.push(20'000);
+  another.push_raw(R"({"type":"mine"})", bytes_of(30), 5s);
+  pair.expect_pop(100);
+  const inspect::Ring ring = inspect::ring(pair.name.get());
+  std::multiset<std::pair<std::uint64_t, std::uint64_t>> counts;
+  for (const inspect::Participant& participant : ring.participants) {
+    counts.insert({participant.messages, participant.bytes});
+  }
+  EXPECT_EQ(counts, (decltype(counts){{1, 100}, {1, 45}, {2, 20'100}}));
+  EXPECT_EQ(ring.stats.pushed_bytes, 20'145U);
+  EXPECT_EQ(ring.stats.popped_bytes, 100U);
+}
+
+TEST(Inspect, TellsTheAgeOfTheOldest) {
+  Pair pair;
+  EXPECT_EQ(inspect::summary(pair.name.get()).oldest_published_ns, 0);
+  const std::int64_t before = platform::coarse_now_ns();
+  pair.push(100);
+  pair.push(5000);
+  const inspect::Ring ring = inspect::ring(pair.name.get());
+  EXPECT_GE(ring.oldest_published_ns, before - 2 * platform::kMillisecond - 200'000);
+  EXPECT_LE(ring.oldest_published_ns, ring.taken_ns);
+  ASSERT_EQ(ring.queue.size(), 2U);
+  EXPECT_EQ(ring.queue[0].published_ns, ring.oldest_published_ns);
+  EXPECT_GE(ring.queue[1].published_ns, ring.oldest_published_ns);
+}
+
+/// A producer that was in full flow reads the clock again after 16 messages at most, and one that
+/// pushes now and then for each.
+TEST(Inspect, TimesOfAProducerThatSlowsDownAreSoonRight) {
+  Pair pair;
+  for (int number = 0; number < 1000; ++number) pair.push(10);
+  for (int number = 0; number < 1000; ++number) pair.expect_pop(10);
+  std::int64_t before = 0;
+  for (int number = 0; number < 20; ++number) {
+    std::this_thread::sleep_for(15ms);
+    before = platform::coarse_now_ns();
+    pair.push(10);
+  }
+  const inspect::Ring ring = inspect::ring(pair.name.get());
+  EXPECT_GE(ring.queue.back().published_ns, before - 2 * platform::kMillisecond - 200'000);
+}
+
+TEST(Inspect, SaysWhatABlockedCallWaitsFor) {
+  Pair pair(64 * kKibi);
+  std::thread popping([&] { EXPECT_TRUE(pair.consumer.pop_raw(30s)); });
+  const auto wait_of = [&](inspect::Role role) {
+    const inspect::Ring ring = inspect::ring(pair.name.get());
+    const inspect::Participant* participant = find(ring, role);
+    EXPECT_NE(participant, nullptr);
+    return participant == nullptr ? inspect::Participant{} : *participant;
+  };
+  while (wait_of(inspect::Role::consumer).waits_for != inspect::WaitsFor::message) {
+    std::this_thread::sleep_for(1ms);
+  }
+  EXPECT_GT(wait_of(inspect::Role::consumer).blocked_since_ns, 0);
+  pair.push(10);
+  popping.join();
+  EXPECT_EQ(wait_of(inspect::Role::consumer).waits_for, inspect::WaitsFor::nothing);
+  ASSERT_TRUE(pair.push(60'000));
+  ASSERT_TRUE(pair.push(60'000)) << "the relief block";
+  std::thread pushing([&] { EXPECT_TRUE(pair.push(60'000, 1, 30s)); });
+  while (wait_of(inspect::Role::producer).waits_for != inspect::WaitsFor::room) {
+    std::this_thread::sleep_for(1ms);
+  }
+  EXPECT_TRUE(inspect::ring(pair.name.get()).memory.relief_in_use);
+  pair.expect_pop(60'000);
+  pushing.join();
 }
 
 TEST(Inspect, LooksAtAFileWithoutAStore) {
@@ -171,6 +248,9 @@ TEST(Inspect, NamesOtherVersionsAndContradictions) {
   EXPECT_EQ(state_of_copy(), RingState::other_version);
   EXPECT_NE(inspect::summary(copy.get()).problem.find("77"), std::string::npos);
   content[offsetof(Header, layout_version)] = kLayoutVersion;
+  content[offsetof(Header, required_features)] = 4;
+  EXPECT_EQ(state_of_copy(), RingState::other_version);
+  content[offsetof(Header, required_features)] = 0;
   content[offsetof(Header, main_bytes)] ^= 1;
   EXPECT_EQ(state_of_copy(), RingState::damaged);
   content[offsetof(Header, main_bytes)] ^= 1;

@@ -22,7 +22,7 @@ TEST(Words, StateWordHoldsItsParts) {
        {State::kFree, State::kLoaned, State::kReady, State::kBorrowed, State::kAbandoned,
         State::kReturned, State::kKept, State::kQuarantined}) {
     for (const Owner owner : {0U, make_owner(1, 1), make_owner(1023, kIncarnationMask)}) {
-      for (const std::uint32_t deliveries : {0U, 3U, 63U}) {
+      for (const std::uint32_t deliveries : {0U, 3U, kDeliveriesMask}) {
         for (const std::uint32_t generation : {0U, 1U, 0xFF'FFFFU}) {
           const StateWord word = make_state(state, owner, deliveries, generation);
           EXPECT_EQ(state_of(word), state);
@@ -33,6 +33,55 @@ TEST(Words, StateWordHoldsItsParts) {
       }
     }
   }
+}
+
+/// Those of the worked example in docs/shm_format.md.
+TEST(Words, StateWordsOfVersion2) {
+  EXPECT_EQ(kLayoutVersion, 2U);
+  EXPECT_EQ(make_state(State::kLoaned, make_owner(2, 1), 0, 1), 0x1008000020000001U);
+  EXPECT_EQ(make_state(State::kReady, 0, 0, 1), 0x2000000000000001U);
+  EXPECT_EQ(make_state(State::kBorrowed, make_owner(1, 1), 1, 1), 0x3004000021000001U);
+  EXPECT_EQ(make_state(State::kReturned, make_owner(1, 1), 1, 1), 0x5004000021000001U);
+  const StateWord everything = make_state(State::kQuarantined, make_owner(1023, kIncarnationMask),
+                                          kDeliveriesMask, 0xFF'FFFFU);
+  EXPECT_EQ(everything, 0x7FFF'FFFF'EFFF'FFFFU) << "one bit is room";
+}
+
+/// Another program of this version finds everything here.
+TEST(Layout, OffsetsOfVersion2) {
+  EXPECT_EQ(sizeof(Header), 3904U);
+  EXPECT_EQ(offsetof(Header, required_features), 112U);
+  EXPECT_EQ(offsetof(Header, records_offset), 120U);
+  EXPECT_EQ(offsetof(Header, lock), 128U);
+  EXPECT_EQ(offsetof(Header, next_sequence), 144U);
+  EXPECT_EQ(offsetof(Header, queued), 192U);
+  EXPECT_EQ(offsetof(Header, pushed_bytes), 216U);
+  EXPECT_EQ(offsetof(Header, joined_left), 448U);
+  EXPECT_EQ(offsetof(Header, last_sweep_ns), 640U);
+  EXPECT_EQ(offsetof(Header, quick), 704U);
+  EXPECT_EQ(offsetof(Header, unused_event), 3520U);
+  EXPECT_EQ(offsetof(Slot, messages), 80U);
+  EXPECT_EQ(offsetof(Slot, bytes), 104U);
+  EXPECT_EQ(offsetof(Slot, unused_cursor), 112U);
+  const Geometry geometry = Geometry::of(1 << 20, 8192);
+  EXPECT_EQ(geometry.descriptors_offset, 4096U + 1024U * 128U);
+  EXPECT_EQ(geometry.records_offset, 720'896U);
+  EXPECT_EQ(geometry.arena_offset, 983'040U);
+}
+
+TEST(Words, PublishTimesAreOddAndNeverInTheFuture) {
+  constexpr std::int64_t kUnit = std::int64_t{1} << PublishTime::kUnitShift;
+  for (const std::int64_t now :
+       {std::int64_t{0}, kUnit, 5 * kUnit, (std::int64_t{1} << 52) - 1, std::int64_t{1} << 52}) {
+    EXPECT_EQ(PublishTime::of(now) % 2, 1U);
+    for (const std::int64_t age : {std::int64_t{0}, kUnit, 1000 * kUnit}) {
+      const std::int64_t then = PublishTime::to_ns(PublishTime::of(now), now + age);
+      EXPECT_LE(then, now + age);
+      EXPECT_NEAR(static_cast<double>(then), static_cast<double>(now), 2.0 * kUnit);
+    }
+  }
+  EXPECT_EQ(PublishTime::to_ns(0, kUnit), 0);
+  EXPECT_EQ(PublishTime::to_ns(kNone - 1, kUnit), 0) << "an even mark of a list is no time";
 }
 
 TEST(Words, AnotherStateKeepsTheRest) {

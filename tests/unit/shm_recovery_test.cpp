@@ -337,5 +337,14 @@ TEST(Recovery, IsIdempotent) {
   expect_consistent(ring.segment());
 }
 
+TEST(Recovery, StatesWithoutAMeaningAreQuarantined) {
+  const BareRing ring;
+  for (std::uint32_t state = kStateCount; state < 16; ++state) {
+    ring.put(1, static_cast<State>(state), ring.self(), 0, 100, 1);
+    ring.recover();
+    EXPECT_EQ(ring.state(1), State::kQuarantined) << state;
+  }
+}
+
 }  // namespace
 }  // namespace ipc0cp::testing
