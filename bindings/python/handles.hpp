@@ -22,6 +22,7 @@ void bind_stats(nb::module_& module);
 void bind_producer(nb::module_& module);
 void bind_consumer(nb::module_& module);
 void bind_keeper(nb::module_& module);
+void bind_inspect(nb::module_& module);
 void bind_task_count(nb::module_& module);
 void bind_stdio(nb::module_& module);
 

@@ -83,6 +83,7 @@ NB_MODULE(_core, module) {
   ipc0cp::python::bind_producer(module);
   ipc0cp::python::bind_consumer(module);
   ipc0cp::python::bind_keeper(module);
+  ipc0cp::python::bind_inspect(module);
   ipc0cp::python::bind_task_count(module);
   ipc0cp::python::bind_stdio(module);
 }

@@ -14,6 +14,7 @@
 - Own types: `register_type`, `unregister_type`, `TypeRegistry`, `SerializableObject`. What is sent
   in one way only: `BytesData`, `TextData`, `JsonData`, `NumpyArray`, `ImageData`, `ListData`,
   `MapData`, `FlatBuffer`.
+- Looking at rings without joining them: the module `ipc0cp.inspect`.
 - Log lines: `enable_logging`, `set_log_level`.
 - Failures are an `Error` with an `ErrorCode`:
   nothing to take or no room now: `Timeout`, `BufferEmpty`, `BufferFull`, `NoConsumers`;
