@@ -187,3 +187,15 @@ def test_fields_are_those_of_cpp(structure):
     assert names, "the header is written in another way"
     fields = [field.name for field in dataclasses.fields(getattr(inspect, structure))]
     assert fields == [name.removesuffix("_ns") for name in names]
+
+
+def test_the_example_of_the_document(ring_name, capsys):
+    text = (ROOT / "docs" / "looking_at_rings.md").read_text()
+    (example,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    producer, consumer = pair(ring_name)
+    with producer, consumer:
+        producer.push("hello")
+        exec(example.replace('"frames"', repr(ring_name)), {})
+    printed = capsys.readouterr().out
+    assert f"{ring_name}: live, 1 queued, the oldest for " in printed
+    assert "hello" in printed

@@ -76,11 +76,20 @@ std::string holding_of(const Participant& participant) {
          std::to_string(participant.block_bytes()) + " bytes";
 }
 
-std::string describe_wait(const std::string& ring, const RingStats& stats, const char* what,
+/// " (the oldest for 12 s)", if that is known.
+std::string age_of_oldest(const inspect::Ring& snapshot) {
+  if (snapshot.oldest_published_ns == 0) return {};
+  const std::int64_t age_ns =
+      std::max<std::int64_t>(0, snapshot.taken_ns - snapshot.oldest_published_ns);
+  return " (the oldest for " + std::to_string(age_ns / platform::kSecond) + " s)";
+}
+
+std::string describe_wait(const std::string& ring, const inspect::Ring& snapshot, const char* what,
                           std::int64_t waited_ns) {
+  const RingStats& stats = snapshot.stats;
   return "ring '" + ring + "': blocked for " + std::to_string(waited_ns / platform::kSecond) +
-         " s, waiting for " + what + "; " + std::to_string(stats.messages) +
-         " message(s) queued, " + std::to_string(stats.used_bytes) + " of " +
+         " s, waiting for " + what + "; " + std::to_string(stats.messages) + " message(s) queued" +
+         age_of_oldest(snapshot) + ", " + std::to_string(stats.used_bytes) + " of " +
          std::to_string(stats.total_data_bytes) + " bytes in use";
 }
 
@@ -102,7 +111,7 @@ std::string advice(const std::string& ring, Wait wait, bool any_stopped, bool an
 
 std::string explain_wait(const AttachedRing& ring, Wait wait) {
   const inspect::Ring snapshot = snapshot_of(ring);
-  std::string text = describe_wait(ring.name(), snapshot.stats, name_of(wait), kLongWaitNs);
+  std::string text = describe_wait(ring.name(), snapshot, name_of(wait), kLongWaitNs);
   bool any_stopped = false;
   bool any_held = false;
   for (const Participant& participant : snapshot.participants) {
@@ -130,7 +139,7 @@ std::string explain_silence(const AttachedRing& ring, std::uint32_t expected_pro
     }
   }
   const auto begin = [&](const char* what) {
-    return describe_wait(ring.name(), snapshot.stats, what, waited_ns) + "; " +
+    return describe_wait(ring.name(), snapshot, what, waited_ns) + "; " +
            std::to_string(snapshot.joined_producers) + " of " + std::to_string(expected_producers) +
            " expected producer(s) have come";
   };

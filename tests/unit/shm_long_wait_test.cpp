@@ -122,7 +122,7 @@ TEST(LongWait, NamesTheHolderAndTheWayOut) {
   const auto of_full = lines.about(full.get());
   ASSERT_EQ(of_full.size(), 1U);
   expect_words(of_full[0], {"waiting for room", "consumer of process " + std::to_string(getpid()),
-                            "here for", "let go of views",
+                            "here for", "let go of views", "1 message(s) queued (the oldest for ",
                             std::to_string(keeper.stats().used_bytes) + " of 65536 bytes in use",
                             "holds " + std::to_string(views) + " block(s) with " +
                                 std::to_string(views * 12'000) + " bytes"});
