@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -53,13 +55,22 @@ def check_clang_format() -> bool:
     return run("clang-format", "--dry-run", "--Werror", *sources)
 
 
-def tidy_one(source: Path, key: str) -> bool:
+def library_flags() -> list[str]:
+    """How a file of the library is read. It is compiled as a part of a larger unit, so that the
+    compiler's list does not name it, and clang-tidy would take the flags of some test."""
+    entries = json.loads((BUILD / "compile_commands.json").read_text())
+    unit = next(entry for entry in entries if "/ipc0cp_objects.dir/" in entry["file"])
+    flags = shlex.split(unit["command"])
+    return [flag for flag in flags if flag.startswith(("-I", "-D", "-std="))]
+
+
+def tidy_one(source: Path, flags: list[str], key: str) -> bool:
     """Clean results are remembered by content: a second run only looks at what has changed."""
     digest = hashlib.sha256(key.encode() + source.read_bytes()).hexdigest()
     stamp = BUILD / "tidy" / f"{source.stem}-{digest}"
     if stamp.exists():
         return True
-    result = subprocess.run(["clang-tidy", "-p", BUILD, "--quiet", source],
+    result = subprocess.run(["clang-tidy", "--quiet", source, "--", *flags],
                             capture_output=True, text=True)
     if result.returncode != 0:
         print(result.stdout or result.stderr)
@@ -76,8 +87,10 @@ def check_clang_tidy(jobs: int) -> bool:
     context = [ROOT / ".clang-tidy", *sorted(ROOT.glob("include/**/*.hpp")),
                *sorted(ROOT.glob("src/**/*.hpp"))]
     key = hashlib.sha256(b"".join(path.read_bytes() for path in context)).hexdigest()
+    flags = library_flags()
     with ThreadPoolExecutor(jobs) as pool:
-        clean = list(pool.map(lambda source: tidy_one(source, key), ROOT.glob("src/**/*.cpp")))
+        clean = list(pool.map(lambda source: tidy_one(source, flags, key),
+                              ROOT.glob("src/**/*.cpp")))
     return all(clean)
 
 

@@ -13,7 +13,7 @@ constexpr std::int64_t kLockSliceNs = 40 * platform::kMillisecond;
 
 }  // namespace
 
-ErrorCode HandleLifetime::lock(Deadline& deadline) noexcept {
+ErrorCode HandleLifetime::lock(platform::Deadline& deadline) noexcept {
   if (forked()) [[unlikely]]
     return ErrorCode::forked_handle;
   const ErrorCode locked = ring_->try_lock();
@@ -22,7 +22,7 @@ ErrorCode HandleLifetime::lock(Deadline& deadline) noexcept {
   return lock_slowly(deadline);
 }
 
-ErrorCode HandleLifetime::lock_slowly(Deadline& deadline) noexcept {
+ErrorCode HandleLifetime::lock_slowly(platform::Deadline& deadline) noexcept {
   const std::int64_t start_ns = platform::now_ns();
   const std::int64_t end_ns = deadline.lock_at_ns();
   bool logged = false;
