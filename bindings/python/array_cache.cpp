@@ -8,6 +8,7 @@
 #include "arguments.hpp"
 #include "block.hpp"
 #include "gil.hpp"
+#include "ipc0cp/copy.hpp"
 #include "numpy_abi.hpp"
 
 namespace ipc0cp::python {
@@ -122,7 +123,7 @@ void copy_bytes(void* target, std::span<const std::byte> source) {
     std::memcpy(target, source.data(), source.size());
     return;
   }
-  without_gil([&] { std::memcpy(target, source.data(), source.size()); });
+  without_gil([&] { copy_payload({static_cast<std::byte*>(target), source.size()}, source); });
 }
 
 }  // namespace ipc0cp::python

@@ -9,6 +9,7 @@
 
 #include "ipc0cp/array_loan.hpp"       // IWYU pragma: export
 #include "ipc0cp/consumer.hpp"         // IWYU pragma: export
+#include "ipc0cp/copy.hpp"             // IWYU pragma: export
 #include "ipc0cp/error.hpp"            // IWYU pragma: export
 #include "ipc0cp/exit.hpp"             // IWYU pragma: export
 #include "ipc0cp/limits.hpp"           // IWYU pragma: export

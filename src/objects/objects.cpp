@@ -6,6 +6,7 @@
 #include <new>
 #include <utility>
 
+#include "ipc0cp/copy.hpp"
 #include "ipc0cp/error.hpp"
 #include "ipc0cp/message.hpp"
 #include "objects/codec.hpp"
@@ -47,7 +48,7 @@ std::shared_ptr<std::byte> allocate_bytes(std::size_t size) {
 Payload keep(const Payload& payload) {
   if (payload.owner != nullptr || payload.bytes.empty()) return payload;
   auto copy = allocate_bytes(payload.bytes.size());
-  std::memcpy(copy.get(), payload.bytes.data(), payload.bytes.size());
+  copy_payload({copy.get(), payload.bytes.size()}, payload.bytes);
   const std::span<const std::byte> bytes(copy.get(), payload.bytes.size());
   return {bytes, std::move(copy)};
 }

@@ -2,6 +2,7 @@
 #include <cstring>
 #include <utility>
 
+#include "ipc0cp/copy.hpp"
 #include "ipc0cp/flatbuffer_data.hpp"
 #include "objects/objects_internal.hpp"
 #include "rules/flatbuffer.hpp"
@@ -30,7 +31,7 @@ FlatBufferData FlatBufferData::clone() const {
 }
 
 void FlatBufferData::write_payload(std::span<std::byte> target) const {
-  std::memcpy(target.data(), payload_.bytes.data(), payload_.bytes.size());
+  copy_payload(target, payload_.bytes);
 }
 
 }  // namespace ipc0cp

@@ -3,6 +3,7 @@
 #include <cstring>
 #include <utility>
 
+#include "ipc0cp/copy.hpp"
 #include "ipc0cp/error.hpp"
 #include "ipc0cp/image_data.hpp"
 #include "objects/codec_image.hpp"
@@ -325,9 +326,7 @@ ImageData ImageData::to_packed() const {
 }
 
 void ImageData::write_payload(std::span<std::byte> target) const {
-  if (!payload_.bytes.empty()) {
-    std::memcpy(target.data(), payload_.bytes.data(), payload_.bytes.size());
-  }
+  copy_payload(target, payload_.bytes);
 }
 
 }  // namespace ipc0cp

@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 
+#include "ipc0cp/copy.hpp"
 #include "ipc0cp/error.hpp"
 #include "ipc0cp/flatbuffer_data.hpp"
 #include "ipc0cp/image_data.hpp"
@@ -36,7 +37,7 @@ inline std::string_view as_text(std::span<const std::byte> bytes) noexcept {
 }
 
 inline void copy_bytes(std::span<std::byte> target, std::string_view source) {
-  if (!source.empty()) std::memcpy(target.data(), source.data(), source.size());
+  copy_payload(target, std::as_bytes(std::span(source)));
 }
 
 /// Whether a text is kept where it lies rather than copied.

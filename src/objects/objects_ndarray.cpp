@@ -3,6 +3,7 @@
 #include <cstring>
 #include <utility>
 
+#include "ipc0cp/copy.hpp"
 #include "ipc0cp/error.hpp"
 #include "ipc0cp/numpy_array.hpp"
 #include "objects/codec_layout.hpp"
@@ -125,9 +126,7 @@ NumpyArray::NumpyArray(std::string_view dtype, std::vector<std::size_t> shape,
   }
   auto owner = allocate_bytes(layout_->payload_bytes);
   writable_ = owner.get();
-  if (!payload.bytes.empty()) {
-    std::memcpy(writable_, payload.bytes.data(), payload.bytes.size());
-  }
+  copy_payload({writable_, payload.bytes.size()}, payload.bytes);
   payload_ = {{writable_, layout_->payload_bytes}, std::move(owner)};
 }
 
@@ -243,9 +242,7 @@ void NumpyArray::check_item(std::string_view wanted, std::size_t item_bytes,
 }
 
 void NumpyArray::write_payload(std::span<std::byte> target) const {
-  if (!payload_.bytes.empty()) {
-    std::memcpy(target.data(), payload_.bytes.data(), payload_.bytes.size());
-  }
+  copy_payload(target, payload_.bytes);
 }
 
 }  // namespace ipc0cp

@@ -2,6 +2,7 @@
 // The writing half of a channel: loan, write, publish; small messages in one go.
 #include <cstring>
 
+#include "platform/copy.hpp"
 #include "shm/channel.hpp"
 #include "shm/red_zone.hpp"
 
@@ -28,7 +29,7 @@ ErrorCode Channel::push(std::string_view metadata, std::span<const std::byte> pa
     const ErrorCode lent =
         this->loan(payload.size(), metadata.size(), metadata.size(), deadline, loan);
     if (lent != ErrorCode::ok) return lent;
-    std::memcpy(loan.bytes_.data(), payload.data(), payload.size());
+    platform::copy(loan.bytes_.data(), payload.data(), payload.size());
     const ErrorCode published = publish(loan, metadata, deadline);
     if (published != ErrorCode::ok) abandon(loan);
     return published == ErrorCode::timeout ? ErrorCode::buffer_full : published;
