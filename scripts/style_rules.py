@@ -37,7 +37,8 @@ ROOMS: dict[str, frozenset[str]] = {
 FLOORS_OF_SHM: tuple[tuple[str, ...], ...] = (
     ("layout",),
     ("segment",),
-    ("participants", "lock", "allocator", "queue", "push_request", "red_zone", "redo"),
+    ("participants", "lock", "allocator", "queue", "publish_time", "push_request",
+     "red_zone", "redo"),
     ("blocks", "waiting", "recovery"),
     ("ring_file", "ring_name", "open_errors", "similar_names"),
     ("attached_ring", "joining", "opening"),

@@ -8,7 +8,8 @@
 /// write meanwhile, or write nonsense into, gives figures of a glance, never a crash.
 ///
 /// Thread safety: all functions may be called by any thread at any time.
-/// Times are nanoseconds of CLOCK_MONOTONIC, sizes are bytes.
+/// Times are nanoseconds of CLOCK_MONOTONIC, of the time namespace of whoever wrote them; sizes are
+/// bytes.
 #pragma once
 
 #include <cstddef>
@@ -60,8 +61,8 @@ enum class ProcessState : std::uint8_t {
 IPC0CP_EXPORT std::string_view to_string(ProcessState state) noexcept;
 
 /// What a call of a participant is blocked on.
-enum class WaitsFor : std::uint8_t { nothing, message, room, consumer };
-/// "nothing", "a message", "room", "a consumer".
+enum class WaitsFor : std::uint8_t { nothing, message, room, consumer, lock };
+/// "nothing", "a message", "room", "a consumer", "the lock".
 IPC0CP_EXPORT std::string_view to_string(WaitsFor what) noexcept;
 
 /// A handle on a ring, and what it keeps from the others. Texts are printable ASCII.
@@ -79,7 +80,7 @@ struct Participant {
   std::uint64_t wanted_bytes = 0;     ///< What it waits for room for, 0: nothing.
   bool has_priority = false;          ///< The others leave room for it.
   bool has_lock = false;
-  std::uint64_t messages = 0;    ///< Pushed by a producer or popped by a consumer; 0: not counted.
+  std::uint64_t messages = 0;    ///< Pushed by a producer or popped by a consumer.
   std::uint64_t bytes = 0;       ///< Payload and metadata of these.
   std::uint64_t loans = 0;       ///< Blocks that it is writing,
   std::uint64_t loan_bytes = 0;  ///< and their payloads.
@@ -99,7 +100,8 @@ struct QueuedMessage {
   std::uint64_t payload_bytes = 0;
   std::uint64_t metadata_bytes = 0;  ///< 0: those of plain bytes, which are not stored.
   std::uint32_t deliveries = 0;      ///< How often a consumer had it before.
-  std::int64_t published_ns = 0;     ///< By a clock of 1 to 10 ms; 0: not known.
+  /// By a clock of 1 to 10 ms, and up to 15 messages early; 0: not known.
+  std::int64_t published_ns = 0;
 };
 
 /// The payload area. The main part is for everybody; the relief block behind it holds one message,
@@ -113,9 +115,9 @@ struct Memory {
   std::uint64_t holes = 0;               ///< Pieces of the main part between blocks, and behind.
   std::uint64_t hole_bytes = 0;          ///< All of them together.
   std::uint64_t largest_hole_bytes = 0;  ///< The largest one.
-  /// The largest payload with 1 KiB of metadata that a push finds room for now, without waiting.
+  /// The largest payload of plain bytes that a push finds room for now, without waiting.
   std::uint64_t largest_that_fits_bytes = 0;
-  std::uint64_t views_out = 0;        ///< Blocks in the hands of consumers, or just given back,
+  std::uint64_t views_out = 0;        ///< Blocks in the hands of consumers,
   std::uint64_t views_out_bytes = 0;  ///< and their bytes.
   std::uint64_t loans_out = 0;        ///< Blocks that are being written,
   std::uint64_t loans_out_bytes = 0;  ///< and their payloads.
@@ -161,12 +163,14 @@ struct Ring : RingSummary {
 };
 
 /// All files of rings in the directory of rings, by name; also those that are none.
-/// @throws Error system_error: the directory cannot be read.
+/// @throws Error system_error: the directory cannot be read, or this process has no descriptor
+/// left.
 IPC0CP_EXPORT std::vector<RingSummary> rings();
 
 /// One ring, whatever state it is in.
 /// @throws Error invalid_argument: no ring can have this name; system_error with errno ENOENT:
-///   there is none, and the text names those with similar names.
+///   there is none, and the text names those with similar names; with another one: this process has
+///   no descriptor left.
 IPC0CP_EXPORT Ring ring(const std::string& name);
 /// The same without participants and queue, which is faster.
 IPC0CP_EXPORT RingSummary summary(const std::string& name);

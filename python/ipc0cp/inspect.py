@@ -84,6 +84,7 @@ class WaitsFor(enum.StrEnum):
     MESSAGE = "a message"
     ROOM = "room"
     CONSUMER = "a consumer"
+    LOCK = "the lock"  #: That another participant has, see `Participant.has_lock`.
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

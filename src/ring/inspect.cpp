@@ -41,6 +41,9 @@ class LookedAt {
     platform::FileIdentity identity;
     const int error = platform::open_to_look(path_, file_);
     if (error == ENOENT) return false;
+    if (error == EMFILE || error == ENFILE || error == ENOMEM) {
+      shm::open_errors::system_failure("cannot look at " + path_, error);
+    }
     if (error != 0) {
       if (platform::identity_of(path_, identity) != 0) return false;
       note(identity);

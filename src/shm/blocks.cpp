@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "platform/clock.hpp"
+#include "shm/publish_time.hpp"
 #include "shm/red_zone.hpp"
 
 namespace ipc0cp::shm {

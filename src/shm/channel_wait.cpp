@@ -63,9 +63,7 @@ ErrorCode Channel::push_slowly(PushRequest& request, Deadline& deadline,
     if (!nobody_reads && slot.want_bytes.load(std::memory_order_relaxed) == 0) {
       admission_.spin_for_room();
     }
-    if (slot.blocked_since_ns.load(std::memory_order_relaxed) == 0) {
-      slot.blocked_since_ns.store(start_ns, std::memory_order_relaxed);
-    }
+    ring_->participants().note_wait(nobody_reads ? Awaited::kConsumer : Awaited::kRoom, start_ns);
     const std::uint32_t announced = ring_->space_event().announce();
     result = try_push_while_waiting(request, deadline);
     if (result != ErrorCode::buffer_full && result != ErrorCode::no_consumers) continue;
@@ -83,7 +81,7 @@ ErrorCode Channel::push_slowly(PushRequest& request, Deadline& deadline,
       log_long_wait(*ring_, nobody_reads ? Wait::kConsumer : Wait::kRoom);
     }
   }
-  slot.blocked_since_ns.store(0, std::memory_order_relaxed);
+  ring_->participants().note_no_wait();
   admission_.end_want();
   return result;
 }
@@ -182,7 +180,6 @@ ErrorCode Channel::pop_slowly(Target& target, Deadline& deadline) noexcept {
     const ErrorCode result = lock_and_try_pop(target, deadline);
     return result == ErrorCode::timeout ? ErrorCode::buffer_empty : result;
   }
-  Slot& slot = ring_->participants().own_slot();
   Header& header = ring_->header();
   const auto something_came = [&]() noexcept {
     return header.queued.load(std::memory_order_relaxed) != 0 || ring_->refusal() != ErrorCode::ok;
@@ -199,7 +196,7 @@ ErrorCode Channel::pop_slowly(Target& target, Deadline& deadline) noexcept {
     if (start_ns == 0) {
       start_ns = now_ns;
       explain_at_ns = now_ns + kLongWaitNs;
-      slot.blocked_since_ns.store(now_ns, std::memory_order_relaxed);
+      ring_->participants().note_wait(Awaited::kMessage, now_ns);
     }
     const ErrorCode state = ring_->check_while_waiting(now_ns);
     if (state != ErrorCode::ok) {
@@ -223,7 +220,7 @@ ErrorCode Channel::pop_slowly(Target& target, Deadline& deadline) noexcept {
     ring_->data_event().sleep(announced, std::min(left_ns, slice_ns));
     spin_.slept(platform::now_ns() - now_ns);
   }
-  slot.blocked_since_ns.store(0, std::memory_order_relaxed);
+  ring_->participants().note_no_wait();
   // A wake that came with the deadline, Ctrl-C or close() is passed on.
   if (result != ErrorCode::ok) ring_->data_event().wake_one();
   return result;

@@ -2,6 +2,7 @@
 #include "shm/handle_lifetime.hpp"
 
 #include <algorithm>
+#include <optional>
 
 #include "platform/clock.hpp"
 #include "shm/long_wait.hpp"
@@ -10,6 +11,28 @@ namespace ipc0cp::shm {
 namespace {
 
 constexpr std::int64_t kLockSliceNs = 40 * platform::kMillisecond;
+
+/// Tells of a wait for the lock, perhaps inside a wait for something else.
+class LockWait {
+ public:
+  LockWait(const Participants& participants, std::int64_t since_ns) noexcept
+      : participants_(participants), outer_(participants.own_slot().waits_for) {
+    participants_.note_wait(Awaited::kLock, since_ns);
+  }
+  LockWait(const LockWait&) = delete;
+  LockWait& operator=(const LockWait&) = delete;
+  ~LockWait() {
+    if (outer_ == 0) {
+      participants_.note_no_wait();
+    } else {
+      participants_.own_slot().waits_for = outer_;
+    }
+  }
+
+ private:
+  const Participants& participants_;
+  std::uint32_t outer_;
+};
 
 }  // namespace
 
@@ -26,6 +49,7 @@ ErrorCode HandleLifetime::lock_slowly(platform::Deadline& deadline) noexcept {
   const std::int64_t start_ns = platform::now_ns();
   const std::int64_t end_ns = deadline.lock_at_ns();
   bool logged = false;
+  std::optional<LockWait> wait;
   while (true) {
     const std::int64_t slice_end_ns = std::min(end_ns, platform::now_ns() + kLockSliceNs);
     const ErrorCode locked = ring_->lock(slice_end_ns);
@@ -34,6 +58,7 @@ ErrorCode HandleLifetime::lock_slowly(platform::Deadline& deadline) noexcept {
     const ErrorCode state = ring_->check_while_waiting(now_ns);
     if (state != ErrorCode::ok) return state;
     if (now_ns >= end_ns) return ErrorCode::timeout;
+    if (!wait) wait.emplace(ring_->participants(), start_ns);
     if (!logged && now_ns - start_ns > kLongWaitNs) {
       logged = true;
       log_long_wait(*ring_, Wait::kLock);

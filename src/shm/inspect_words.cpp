@@ -21,7 +21,8 @@ constexpr std::array<std::string_view, 5> kRoles = {"producer", "consumer", "att
                                                     "gone"};
 constexpr std::array<std::string_view, 5> kProcessStates = {"running", "sleeping", "stopped",
                                                             "dead", "unknown"};
-constexpr std::array<std::string_view, 4> kWaits = {"nothing", "a message", "room", "a consumer"};
+constexpr std::array<std::string_view, 5> kWaits = {"nothing", "a message", "room", "a consumer",
+                                                    "the lock"};
 
 }  // namespace
 

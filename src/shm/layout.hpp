@@ -153,6 +153,14 @@ enum class Role : std::uint32_t {
   kLingering = 4,
   kVoided = 5,
 };
+/// What a call waits for.
+enum class Awaited : std::uint32_t {
+  kNothing = 0,
+  kMessage = 1,
+  kRoom = 2,
+  kConsumer = 3,
+  kLock = 4,
+};
 /// The slot word: `incarnation 21 | role 8`.
 constexpr std::uint64_t make_slot_word(std::uint32_t incarnation, Role role) noexcept {
   return static_cast<std::uint64_t>(incarnation & kIncarnationMask) << 8 |
@@ -205,25 +213,6 @@ class Relaxed {
 };
 static_assert(sizeof(Relaxed<std::uint64_t>) == 8 && sizeof(Relaxed<std::uint32_t>) == 4);
 
-/// When a message was published, in units of 2^20 ns (about 1 ms) of CLOCK_MONOTONIC, modulo 2^32
-/// (52 days). Always odd: 0 means that nothing is known, and the lists of holes have even marks.
-struct PublishTime {
-  static constexpr unsigned kUnitShift = 20;
-  static constexpr std::uint32_t of(std::int64_t now_ns) noexcept {
-    return static_cast<std::uint32_t>(now_ns >> kUnitShift) | 1U;
-  }
-  /// 0 if nothing is known. Never later than `now_ns`.
-  static constexpr std::int64_t to_ns(std::uint32_t time, std::int64_t now_ns) noexcept {
-    if ((time & 1U) == 0) return 0;
-    const std::int64_t now = now_ns >> kUnitShift;
-    const std::uint32_t age = static_cast<std::uint32_t>(now) - time;
-    // What seems to come from the future is of this moment: the clock is coarse.
-    const bool is_past = age < 0x8000'0000U;
-    return is_past ? (now - age) << kUnitShift : now_ns;
-  }
-};
-static_assert(kQuick % 2 == 0);
-
 // ---- structures -----------------------------------------------------------------------------
 
 struct alignas(64) Descriptor {
@@ -265,7 +254,8 @@ struct alignas(128) Slot {
   Relaxed<std::uint64_t> bytes;  ///< Payload and metadata of `messages`.
   // Room, 0: how far a subscriber has read, or a producer has carried over what it forwards.
   std::uint64_t unused_cursor;
-  std::uint64_t unused;
+  Relaxed<std::uint32_t> waits_for;  ///< A hint, like `blocked_since_ns`: what that call waits for.
+  std::uint32_t unused;
 };
 static_assert(sizeof(Slot) == 128);
 static_assert(offsetof(Slot, bytes) == 104);

@@ -68,6 +68,7 @@ void Participants::describe_self(Slot& slot) noexcept {
   slot.want_bytes.store(0, std::memory_order_relaxed);
   slot.want_since_ns.store(0, std::memory_order_relaxed);
   slot.blocked_since_ns.store(0, std::memory_order_relaxed);
+  slot.waits_for = 0;
   slot.messages = 0;
   slot.bytes = 0;
   slot.attached_ns = platform::now_ns();

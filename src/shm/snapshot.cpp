@@ -7,6 +7,7 @@
 
 #include "platform/clock.hpp"
 #include "platform/liveness.hpp"
+#include "shm/publish_time.hpp"
 #include "shm/ring_name.hpp"
 #include "shm/snapshot_participants.hpp"
 

@@ -100,11 +100,21 @@ void add_holdings(const ControlCopy& copy, std::vector<Participant>& participant
   }
 }
 
-WaitsFor awaited_by(const Participant& participant, const Header& header) noexcept {
-  if (participant.blocked_since_ns == 0) return WaitsFor::nothing;
-  if (participant.role == inspect::Role::consumer) return WaitsFor::message;
-  if (participant.role != inspect::Role::producer) return WaitsFor::nothing;
-  return header.consumers == 0 ? WaitsFor::consumer : WaitsFor::room;
+WaitsFor awaited_by(const Slot& slot) noexcept {
+  if (slot.blocked_since_ns.load(std::memory_order_relaxed) == 0) return WaitsFor::nothing;
+  switch (static_cast<Awaited>(static_cast<std::uint32_t>(slot.waits_for))) {
+    case Awaited::kMessage:
+      return WaitsFor::message;
+    case Awaited::kRoom:
+      return WaitsFor::room;
+    case Awaited::kConsumer:
+      return WaitsFor::consumer;
+    case Awaited::kLock:
+      return WaitsFor::lock;
+    case Awaited::kNothing:
+      break;
+  }
+  return WaitsFor::nothing;
 }
 
 void describe(const Slot& slot, const Header& header, Participant& participant) {
@@ -117,7 +127,7 @@ void describe(const Slot& slot, const Header& header, Participant& participant) 
   participant.blocked_since_ns = slot.blocked_since_ns.load(std::memory_order_relaxed);
   participant.wanted_bytes = slot.want_bytes.load(std::memory_order_relaxed);
   participant.has_priority = slot_of(header.priority) == participant.slot;
-  participant.waits_for = awaited_by(participant, header);
+  participant.waits_for = awaited_by(slot);
   participant.messages = slot.messages;
   participant.bytes = slot.bytes;
 }

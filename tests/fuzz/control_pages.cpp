@@ -21,6 +21,7 @@
 #include "ipc0cp/ring_buffer.hpp"
 #include "shm/channel.hpp"
 #include "shm/ring_name.hpp"
+#include "shm/snapshot.hpp"
 
 namespace ipc0cp::fuzz {
 namespace {
@@ -88,6 +89,7 @@ class Victim {
         break;
       case 5:
         static_cast<void>(consumer(input).stats());
+        static_cast<void>(shm::take_snapshot(*segment_, -1));
         break;
       case 6:
         join_or_leave(input);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Looking at rings by their files: what is seen, and that looking changes nothing.
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -148,6 +149,25 @@ TEST(Inspect, SaysWhatABlockedCallWaitsFor) {
   pushing.join();
 }
 
+TEST(Inspect, NamesWhoHasTheLockAndWhoWaitsForIt) {
+  Pair pair;
+  while (pair.ring().try_lock() != ErrorCode::ok) {
+  }
+  std::thread pushing([&] { EXPECT_TRUE(pair.push(100, 1, 60s)); });
+  inspect::Ring ring;
+  do {
+    std::this_thread::sleep_for(1ms);
+    ring = inspect::ring(pair.name.get());
+  } while (find(ring, inspect::Role::producer)->waits_for != inspect::WaitsFor::lock);
+  EXPECT_GT(find(ring, inspect::Role::producer)->blocked_since_ns, 0);
+  EXPECT_TRUE(find(ring, inspect::Role::consumer)->has_lock);
+  EXPECT_EQ(pair.ring().unlock(), ErrorCode::ok);
+  pushing.join();
+  ring = inspect::ring(pair.name.get());
+  EXPECT_EQ(find(ring, inspect::Role::producer)->waits_for, inspect::WaitsFor::nothing);
+  EXPECT_EQ(find(ring, inspect::Role::producer)->blocked_since_ns, 0);
+}
+
 TEST(Inspect, LooksAtAFileWithoutAStore) {
   Pair pair(64 * kKibi);
   pair.push(3000);
@@ -274,6 +294,20 @@ TEST(Inspect, SaysWhatAnotherUserMayNotSee) {
   int status = 0;
   ASSERT_EQ(waitpid(child, &status, 0), child);
   EXPECT_EQ(status, 0);
+}
+
+TEST(Inspect, WithoutADescriptorItSaysSo) {
+  const RingName name;
+  const SharedRingBufferConsumer consumer(name.get(), 64 * kKibi);
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  rlimit none = before;
+  none.rlim_cur = 0;
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+  const std::string text =
+      expect_code(ErrorCode::system_error, [&] { inspect::summary(name.get()); });
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_NE(text.find(name.path()), std::string::npos) << text;
 }
 
 TEST(Inspect, NoSuchRingNamesSimilarOnes) {

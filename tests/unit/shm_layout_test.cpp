@@ -10,6 +10,7 @@
 #include "ipc0cp/timeout.hpp"
 #include "platform/clock.hpp"
 #include "platform/ring_directory.hpp"
+#include "shm/publish_time.hpp"
 #include "shm/red_zone.hpp"
 #include "shm/ring_name.hpp"
 #include "shm/segment.hpp"
@@ -63,6 +64,7 @@ TEST(Layout, OffsetsOfVersion2) {
   EXPECT_EQ(offsetof(Slot, messages), 80U);
   EXPECT_EQ(offsetof(Slot, bytes), 104U);
   EXPECT_EQ(offsetof(Slot, unused_cursor), 112U);
+  EXPECT_EQ(offsetof(Slot, waits_for), 120U);
   const Geometry geometry = Geometry::of(1 << 20, 8192);
   EXPECT_EQ(geometry.descriptors_offset, 4096U + 1024U * 128U);
   EXPECT_EQ(geometry.records_offset, 720'896U);
