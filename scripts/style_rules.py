@@ -47,8 +47,8 @@ FLOORS_OF_SHM: tuple[tuple[str, ...], ...] = (
 # Pairs of one floor that must not know each other.
 STRANGERS = {frozenset({"shm/allocator", "shm/queue"})}
 # Public headers that belong to the handles: nothing below `ring` and `stdio` may know them.
-HANDLE_HEADERS = {"array_loan", "consumer", "exit", "producer", "received_object", "ring_buffer",
-                  "ring_keeper", "stdio"}
+HANDLE_HEADERS = {"array_loan", "consumer", "exit", "producer", "readiness", "received_object",
+                  "ring_buffer", "ring_keeper", "stdio"}
 BELOW_THE_HANDLES = {"rules", "platform", "shm", "objects"}
 
 # Public headers that show another library; nothing else includes them.

@@ -86,9 +86,11 @@ class ConsumerHandle : public ReadingHandle<SharedRingBufferConsumer> {
     without_gil([&] { core_->count_damaged(id); });
   }
   /// @throws Error (system_error) if there is no descriptor to be had.
-  [[nodiscard]] std::unique_ptr<Watcher> watcher() const {
-    return std::make_unique<Watcher>(core_->channel(), Readiness::For::answer);
+  [[nodiscard]] std::unique_ptr<PythonWatcher> watcher() const {
+    return std::make_unique<PythonWatcher>(std::in_place, core_->channel(), Watcher::For::answer);
   }
+  int fileno() { return readiness_.fd(*core_); }
+  bool ready() { return readiness_.ready(*core_); }
   void outlive_exit_hook() const { core_->channel().outlive_exit_hook(); }
   [[nodiscard]] nb::object killed_producers() const {
     const std::optional<StreamEnd> end = core_->end();
@@ -122,6 +124,8 @@ class ConsumerHandle : public ReadingHandle<SharedRingBufferConsumer> {
     }
     return true;
   }
+
+  HandleReadiness readiness_;
 };
 
 void construct(ConsumerHandle* self, std::string name, std::size_t total_data_bytes, bool blocking,
@@ -145,6 +149,7 @@ void bind_consumer(nb::module_& module) {
   nb::class_<ConsumerHandle> consumer(module, "ConsumerHandle",
                                       "The core of SharedRingBufferConsumer.");
   bind_reading(consumer);
+  bind_readiness(consumer);
   consumer
       .def("__init__", &construct, nb::arg("name"), nb::arg("total_data_bytes"), nb::kw_only(),
            nb::arg("blocking"), nb::arg("auto_attach"), nb::arg("auto_unlink"),

@@ -74,13 +74,12 @@ class ProducerHandle : public WritingHandle<SharedRingBufferProducer> {
   }
 
   /// @throws Error (system_error) if there is no descriptor to be had.
-  [[nodiscard]] std::unique_ptr<Watcher> watcher() const {
-    return std::make_unique<Watcher>(core_->channel(), Readiness::For::room);
-  }
-  [[nodiscard]] std::uint32_t blocks_freed() const {
-    return core_->channel().watch().blocks_freed();
+  [[nodiscard]] std::unique_ptr<PythonWatcher> watcher() const {
+    return std::make_unique<PythonWatcher>(std::in_place, core_->channel(), Watcher::For::room);
   }
   [[nodiscard]] bool retired() const { return core_->channel().ring().retired(); }
+  int fileno() { return readiness_.fd(*core_); }
+  bool ready() { return readiness_.ready(*core_); }
   void outlive_exit_hook() const { core_->channel().outlive_exit_hook(); }
   std::size_t trim() {
     return without_gil([&] { return core_->trim(); });
@@ -88,6 +87,9 @@ class ProducerHandle : public WritingHandle<SharedRingBufferProducer> {
   [[nodiscard]] nb::dict stats() const {
     return stats_to_dict(without_gil([&] { return core_->stats(); }));
   }
+
+ private:
+  HandleReadiness readiness_;
 };
 
 void construct(ProducerHandle* self, std::string name, std::size_t total_data_bytes, bool blocking,
@@ -115,6 +117,7 @@ void bind_producer(nb::module_& module) {
   nb::class_<ProducerHandle> producer(module, "ProducerHandle",
                                       "The core of SharedRingBufferProducer.");
   bind_writing(producer);
+  bind_readiness(producer);
   producer
       .def("__init__", &construct, nb::arg("name"), nb::arg("total_data_bytes"), nb::kw_only(),
            nb::arg("blocking"), nb::arg("consumer_wait_timeout").none(), nb::arg("redeliver"),
@@ -143,8 +146,6 @@ void bind_producer(nb::module_& module) {
            "A block to be written in place.")
       .def("watcher", &ProducerHandle::watcher, nb::keep_alive<0, 1>(),
            "Waits until another attempt to push is worth while.")
-      .def_prop_ro("blocks_freed", &ProducerHandle::blocks_freed,
-                   "A number that changes when room comes; for Watcher.arm.")
       .def_prop_ro("retired", &ProducerHandle::retired, "Whether the last consumer has closed.")
       .def("outlive_exit_hook", &ProducerHandle::outlive_exit_hook,
            "Stay open in close_handles and shut_down; who asks for this closes it later.")

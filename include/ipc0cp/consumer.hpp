@@ -24,6 +24,8 @@
 
 namespace ipc0cp {
 
+class Readiness;
+
 namespace shm {
 class Channel;
 }  // namespace shm
@@ -121,6 +123,7 @@ class IPC0CP_EXPORT SharedRingBufferConsumer {
   }
 
  private:
+  friend Readiness;
   struct Shared;
   void wait_to_attach(std::int64_t deadline_ns);
   /// @throws Error closed.

@@ -20,6 +20,7 @@
 #include "ipc0cp/options.hpp"          // IWYU pragma: export
 #include "ipc0cp/payload.hpp"          // IWYU pragma: export
 #include "ipc0cp/producer.hpp"         // IWYU pragma: export
+#include "ipc0cp/readiness.hpp"        // IWYU pragma: export
 #include "ipc0cp/received_object.hpp"  // IWYU pragma: export
 #include "ipc0cp/stats.hpp"            // IWYU pragma: export
 #include "ipc0cp/timeout.hpp"          // IWYU pragma: export

@@ -10,6 +10,7 @@
 - Rings: `SharedRingBufferProducer`, `SharedRingBufferConsumer`; what their calls return: `Loan`,
   `Message`, `RingStats`, `StreamEnd`. `Queue`, `JoinableQueue` and `SimpleQueue` stand in for those
   of ``multiprocessing.queues``.
+- Several of them at once: `wait`.
 - The same messages over a pipe, a socket or a file: `StdioProducer`, `StdioConsumer`.
 - Own types: `register_type`, `unregister_type`, `TypeRegistry`, `SerializableObject`. What is sent
   in one way only: `BytesData`, `TextData`, `JsonData`, `NumpyArray`, `ImageData`, `ListData`,
@@ -83,6 +84,7 @@ if _TYPE_CHECKING:
     from ipc0cp._queue.tasks import ShutDown
     from ipc0cp.loan import Loan
     from ipc0cp.queues import JoinableQueue, Queue, SimpleQueue
+    from ipc0cp.waiting import wait
 
 __version__: str = _version()
 
@@ -137,6 +139,7 @@ __all__ = [
     "register_type",
     "set_log_level",
     "unregister_type",
+    "wait",
 ]
 
 
@@ -147,6 +150,7 @@ _LAZY = {
     "Queue": "ipc0cp.queues",
     "ShutDown": "ipc0cp._queue.tasks",
     "SimpleQueue": "ipc0cp.queues",
+    "wait": "ipc0cp.waiting",
 }
 
 

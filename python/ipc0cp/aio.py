@@ -21,7 +21,6 @@ from ipc0cp.errors import BufferEmpty, NoConsumers, Timeout
 from ipc0cp.log import logger
 
 if TYPE_CHECKING:
-    from ipc0cp._codec.encoding import Encoded
     from ipc0cp.handle import RingHandle
 
 #: Seconds for which an opening goes on at most when it was given up.
@@ -33,7 +32,7 @@ _Handle = TypeVar("_Handle", bound="RingHandle")
 _Loop = asyncio.AbstractEventLoop
 _Entry = tuple[_Loop, "asyncio.Future[bool]"]
 #: The arguments of `Watcher.arm`.
-_Wanted = tuple[int, int, bool]
+_Wanted = tuple[int, int, bool, bool]
 
 
 class Waiters:
@@ -48,12 +47,14 @@ class Waiters:
        coroutine has not made its attempt yet; `attempted` says that it has.
     2. Each loop with a waiter watches the descriptor. Only the thread of a loop changes its count
        in `_waiters_of`; that of a closed loop is dropped, whoever finds it.
+    3. Once the handle is closed, the watcher goes with the last waiter; who comes in between may
+       get another one, which is readable at once and wakes all.
     """
 
-    def __init__(self, make_watcher: Callable[[], _core.Watcher]) -> None:
+    def __init__(self, handle: _core.ProducerHandle | _core.ConsumerHandle) -> None:
         #: What the next wait is for.
-        self.wanted: _Wanted = (0, 0, False)
-        self._make_watcher = make_watcher
+        self.wanted: _Wanted = (0, 0, False, False)
+        self._handle = handle
         self._watchers: list[_core.Watcher] = []
         self._waiting: deque[_Entry] = deque()
         self._waiters_of: dict[_Loop, int] = {}
@@ -65,9 +66,20 @@ class Waiters:
         Raises:
             SystemFailure: no descriptor is to be had.
         """
-        if not self._watchers:
-            self._watchers.append(self._make_watcher())
-        return self._watchers[0]
+        try:
+            return self._watchers[0]
+        except IndexError:
+            made = self._handle.watcher()
+        self._watchers.append(made)
+        try:
+            return self._watchers[0]
+        except IndexError:  # The handle was closed meanwhile.
+            return made
+
+    def handle_closed(self) -> None:
+        """Gives the descriptor back if the handle is closed and nobody waits."""
+        if self._handle.closed and not self._waiters_of:
+            self._watchers.clear()
 
     async def wait(self, seconds: float) -> bool:
         """Whether a wake-up came in time; then the caller makes an attempt, and calls `attempted`.
@@ -77,22 +89,22 @@ class Waiters:
             SystemFailure: no descriptor is to be had, or no thread can be started.
         """
         loop = asyncio.get_running_loop()
-        descriptor = self._watcher.descriptor
+        watcher = self._watcher
         future: asyncio.Future[bool] = loop.create_future()
         entry = (loop, future)
         timer = None if seconds == math.inf else loop.call_later(seconds, _give_up, future)
         try:
-            self._enter(entry, descriptor)
+            self._enter(entry, watcher)
             woken = await future
         except GeneratorExit:  # The task is collected, perhaps long after its loop was closed.
-            self._abandon(entry)
+            self._abandon(entry, watcher)
             raise
         except BaseException:
-            self._leave(entry, descriptor, timer)
+            self._leave(entry, watcher, timer)
             if future.done() and not future.cancelled() and future.result():
                 self.attempted()
             raise
-        self._leave(entry, descriptor, timer)
+        self._leave(entry, watcher, timer)
         return woken
 
     def attempted(self) -> None:
@@ -100,28 +112,30 @@ class Waiters:
         if self._waiting:
             self._watcher.arm(*self.wanted)
 
-    def _enter(self, entry: _Entry, descriptor: int) -> None:
+    def _enter(self, entry: _Entry, watcher: _core.Watcher) -> None:
         loop = entry[0]
         count = self._waiters_of.get(loop, 0)
         self._waiters_of[loop] = count + 1
         if count == 0:
-            loop.add_reader(descriptor, self._on_readable)
+            loop.add_reader(watcher.descriptor, self._on_readable, watcher)
         self._waiting.append(entry)
-        self._watcher.arm(*self.wanted)
+        watcher.arm(*self.wanted)
 
-    def _leave(self, entry: _Entry, descriptor: int, timer: asyncio.TimerHandle | None) -> None:
+    def _leave(
+        self, entry: _Entry, watcher: _core.Watcher, timer: asyncio.TimerHandle | None
+    ) -> None:
         if timer is not None:
             timer.cancel()
         self._stop_waiting(entry)
-        self._count_down(entry[0], descriptor)
+        self._count_down(entry[0], watcher)
 
-    def _abandon(self, entry: _Entry) -> None:
+    def _abandon(self, entry: _Entry, watcher: _core.Watcher) -> None:
         """Called by the collector, so of the loop only what any thread may do."""
         loop = entry[0]
         if not self._stop_waiting(entry):
             self.attempted()  # It had been woken; the wake-up is the next one's.
         try:
-            loop.call_soon_threadsafe(self._count_down, loop, self._watcher.descriptor)
+            loop.call_soon_threadsafe(self._count_down, loop, watcher)
         except RuntimeError:  # The loop is closed and watches nothing.
             self._waiters_of.pop(loop, None)
 
@@ -133,32 +147,34 @@ class Waiters:
             return False
         return True
 
-    def _count_down(self, loop: _Loop, descriptor: int) -> None:
+    def _count_down(self, loop: _Loop, watcher: _core.Watcher) -> None:
         count = self._waiters_of.pop(loop, 0)
         if count > 1:
             self._waiters_of[loop] = count - 1
             return
-        loop.remove_reader(descriptor)
+        loop.remove_reader(watcher.descriptor)
         if not self._waiters_of:
-            self._watcher.disarm()
+            watcher.disarm()
             self.attempted()  # Another loop's thread may have entered meanwhile.
+            self.handle_closed()
 
-    def _on_readable(self) -> None:
-        if self._watcher.take():
-            self._wake_one()
+    def _on_readable(self, watcher: _core.Watcher) -> None:
+        if watcher.take():
+            while self._wake_one() and self._handle.closed:
+                pass
 
-    def _wake_one(self) -> None:
-        """Wakes the oldest waiter that still waits, whichever loop it belongs to."""
+    def _wake_one(self) -> bool:
+        """Wakes the oldest waiter that still waits, whichever loop it belongs to; was there one?"""
         while True:
             try:
                 loop, future = self._waiting.popleft()
             except IndexError:
-                return
+                return False
             try:
                 loop.call_soon_threadsafe(self._deliver, future)
             except RuntimeError:  # Its loop is closed.
                 continue
-            return
+            return True
 
     def _deliver(self, future: asyncio.Future[bool]) -> None:
         if future.done():  # Timed out or cancelled before the wake-up came.
@@ -270,8 +286,12 @@ def _log_long_open(error: Timeout) -> None:
 class Popping:
     """`pop_async` of one consumer."""
 
-    def __init__(self, make_watcher: Callable[[], _core.Watcher]) -> None:
-        self._waiters = Waiters(make_watcher)
+    def __init__(self, handle: _core.ConsumerHandle) -> None:
+        self._waiters = Waiters(handle)
+
+    def handle_closed(self) -> None:
+        """See `Waiters`."""
+        self._waiters.handle_closed()
 
     async def pop(self, attempt: Callable[[], Any], timeout: float | None, blocking: bool) -> Any:
         """Calls `attempt`, a pop that does not wait, until it has an answer."""
@@ -300,25 +320,25 @@ class Pushing:
         self._consumer_wait_timeout = _core.timeout_seconds(
             consumer_wait_timeout, "consumer_wait_timeout"
         )
-        self._waiters = Waiters(handle.watcher)
+        self._waiters = Waiters(handle)
+
+    def handle_closed(self) -> None:
+        """See `Waiters`."""
+        self._waiters.handle_closed()
 
     async def push(
         self,
         attempt: Callable[[Any], bool],
-        encode: Callable[[Any], Encoded],
         obj: Any,
         timeout: float | None,
         blocking: bool,
     ) -> bool:
-        """Calls `attempt`, a push that does not wait, until there is room as `encode` plans it."""
+        """Calls `attempt`, a push that does not wait, until there is room."""
         deadline = _deadline_after(timeout)
         nobody_until = time.monotonic() + self._consumer_wait_timeout
-        payload_bytes: int | None = None
         woken = False
         while True:
-            freed_before = self._handle.blocks_freed
             left = deadline - time.monotonic()
-            nobody_reads = False
             try:
                 if attempt(obj):
                     return True
@@ -326,14 +346,11 @@ class Pushing:
                     return False
                 nobody_until = time.monotonic() + self._consumer_wait_timeout
             except NoConsumers:
-                nobody_reads = True
                 left = min(left, nobody_until - time.monotonic())
                 if left <= 0 or not blocking or self._handle.retired:
                     raise
             finally:
                 if woken:
                     self._waiters.attempted()
-            if payload_bytes is None:  # Planned once, for the place that is asked for.
-                payload_bytes = encode(obj).payload_bytes
-            self._waiters.wanted = (payload_bytes, freed_before, nobody_reads)
+            self._waiters.wanted = _core.refused()
             woken = await self._waiters.wait(left)

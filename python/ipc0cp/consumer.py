@@ -66,7 +66,7 @@ class SharedRingBufferConsumer(ReadingHandle, RingHandle):
         As for the producer.
     """
 
-    __slots__ = ("_pop", "_popping")
+    __slots__ = ("_pop",)
 
     _handle: _core.ConsumerHandle
 
@@ -105,7 +105,7 @@ class SharedRingBufferConsumer(ReadingHandle, RingHandle):
             options["expected_producers"] = arguments.NEVER_ENDS
         self._handle = _core.ConsumerHandle(self._name, **options)
         self._pop = self._handle.pop
-        self._popping: Popping | None = None
+        self._awaited: Popping | None = None
 
     @classmethod
     async def open_async(cls, shm_name: str, *args: Any, **options: Any) -> Self:
@@ -272,11 +272,11 @@ class SharedRingBufferConsumer(ReadingHandle, RingHandle):
         Raises:
             What `pop` raises.
         """
-        if self._popping is None:
+        if self._awaited is None:
             from ipc0cp.aio import Popping
 
-            self._popping = Popping(self._handle.watcher)
-        return await self._popping.pop(
+            self._awaited = Popping(self._handle)
+        return await self._awaited.pop(
             lambda: self.pop(0, copy), timeout, self._options["blocking"]
         )
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from typing_extensions import Buffer
 
+    from ipc0cp.aio import Popping, Pushing
+
 
 class Handle:
     """Any handle."""
@@ -126,9 +128,10 @@ class ReadingHandle(Handle):
 class RingHandle(Handle):
     """A handle on a ring."""
 
-    __slots__ = ("_name", "_options")
+    __slots__ = ("_awaited", "_name", "_options")
 
     _handle: _core.ProducerHandle | _core.ConsumerHandle
+    _awaited: Popping | Pushing | None
     _name: str
     _options: dict[str, Any]
 
@@ -169,6 +172,33 @@ class RingHandle(Handle):
         Calls of other threads end with Closed; arrays and messages stay valid. Waits at most 1 s.
         """
         self._handle.close()
+        if self._awaited is not None:
+            self._awaited.handle_closed()
+
+    def fileno(self) -> int:
+        """A descriptor that is readable while there is something to do.
+
+        For select, selectors, asyncio's ``add_reader``, trio and
+        ``multiprocessing.connection.wait``; `ipc0cp.wait` is the simplest.
+
+        Of a consumer it is readable while a pop has an answer: an object, the end of the stream, or
+        an error. Where several consumers share a ring it can be readable although another one was
+        faster, until the next pop or `fileno`; so take with ``pop(timeout=0)``. Of a producer it is
+        readable until a push finds no room or no consumer, and then again when one of that size may
+        succeed: such a push counts as waiting, and others leave room for it.
+
+        A thread of the library, which runs no Python code, waits for it from the first call on.
+        Only wait with the descriptor, never read or close it. It is valid as long as this object
+        exists; once the handle is closed it stays readable, so that whoever waits wakes up.
+
+        Raises:
+            Closed: closed, or not attached, before the first call.
+            ForkedHandle, SystemFailure: in a forked child; without a descriptor or a thread.
+        """
+        return self._handle.fileno()
+
+    def _is_ready(self) -> bool:
+        return self._handle.ready()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _attach_again, (type(self), self._name, self._options)

@@ -50,7 +50,7 @@ class SharedRingBufferProducer(WritingHandle, RingHandle):
         TypeError: for an argument of another type.
     """
 
-    __slots__ = ("_items", "_push", "_pushing")
+    __slots__ = ("_items", "_push")
 
     _handle: _core.ProducerHandle
 
@@ -91,7 +91,7 @@ class SharedRingBufferProducer(WritingHandle, RingHandle):
         del options["pickle"]
         self._handle = _core.ProducerHandle(self._name, **options)
         self._push = self._handle.push
-        self._pushing: Pushing | None = None
+        self._awaited: Pushing | None = None
         self._items: ItemMetadata | None = None
 
     @classmethod
@@ -228,12 +228,12 @@ class SharedRingBufferProducer(WritingHandle, RingHandle):
         Raises:
             What `push` raises.
         """
-        if self._pushing is None:
+        if self._awaited is None:
             from ipc0cp.aio import Pushing
 
-            self._pushing = Pushing(self._handle, self._options["consumer_wait_timeout"])
-        return await self._pushing.push(
-            lambda obj: self.push(obj, 0), self._encode, obj, timeout, self._options["blocking"]
+            self._awaited = Pushing(self._handle, self._options["consumer_wait_timeout"])
+        return await self._awaited.push(
+            lambda obj: self.push(obj, 0), obj, timeout, self._options["blocking"]
         )
 
     def loan(

@@ -171,9 +171,6 @@ class Queue(Tasks, Generic[_Item]):
                     left = None if end is None else max(0.0, end - time.monotonic())
                     if left == 0:
                         raise
-                finally:
-                    if ends.watchers:
-                        ends.attempted()
         except errors.Timeout:
             if block:
                 raise
@@ -259,15 +256,18 @@ class Queue(Tasks, Generic[_Item]):
     def fileno(self) -> int:
         """A descriptor that is readable while there is something to get.
 
-        For select, selectors and ``multiprocessing.connection.wait``. Where several processes get,
-        it can be readable although another one was faster. It belongs to this process and its
-        queue; a thread of the library, which runs no Python code, waits for it from the first call
-        on.
+        For select, selectors, `ipc0cp.wait` and ``multiprocessing.connection.wait``. Where several
+        processes get, it can be readable although another one was faster. It belongs to this
+        process and its queue; a thread of the library, which runs no Python code, waits for it from
+        the first call on. `shutdown` does not make it readable.
 
         Raises:
             ValueError: as Closed, if this process has closed the queue.
         """
-        return self._share.ends().watch()
+        return self._share.ends().consumer.fileno()
+
+    def _is_ready(self) -> bool:
+        return self._share.ends().consumer._is_ready()
 
     @property
     def _reader(self) -> Reader:

@@ -121,7 +121,7 @@ def test_the_wake_up_of_an_abandoned_wait_goes_to_the_next(ring):
 
     tasks: list[asyncio.Task] = []
     stopped.run_until_complete(begin())
-    waiting = consumer._popping._waiters._waiting
+    waiting = consumer._awaited._waiters._waiting
     assert len(waiting) == 1
     other = Background(asyncio.run, consumer.pop_async(PATIENCE))
     wait_until(lambda: len(waiting) == 2)

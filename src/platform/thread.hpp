@@ -20,6 +20,10 @@ class Thread {
   /// @return 0, or the errno.
   [[nodiscard]] int start(void (*function)(void*), void* argument) noexcept;
   [[nodiscard]] bool started() const noexcept { return function_ != nullptr; }
+  /// Whether this is the thread that calls.
+  [[nodiscard]] bool is_current() const noexcept {
+    return started() && pthread_equal(id_, pthread_self()) != 0;
+  }
   /// Waits for its end.
   void join() noexcept;
 

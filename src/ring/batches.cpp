@@ -134,6 +134,7 @@ std::vector<Message> SharedRingBufferConsumer::pop_many_raw(std::size_t most, Ti
   most = std::min(most, kMostAtOnce);
   messages.reserve(most);
   if (shared_->put_back.any() && !channel.forked()) [[unlikely]] {
+    const TellPopped tell(channel);
     messages.resize(most);
     messages.resize(shared_->put_back.take(messages));
     if (!messages.empty()) return messages;
@@ -151,7 +152,10 @@ std::vector<Message> SharedRingBufferConsumer::pop_many_raw(std::size_t most, Ti
 std::optional<MessageHead> SharedRingBufferConsumer::peek(Timeout timeout) {
   shm::Channel& channel = attached();
   std::optional<MessageHead> head(std::in_place);
-  if (!channel.forked() && shared_->put_back.describe(*head)) return head;
+  if (shared_->put_back.any() && !channel.forked()) [[unlikely]] {
+    const TellPopped tell(channel);  // The error before a message comes only once.
+    if (shared_->put_back.describe(*head)) return head;
+  }
   platform::Deadline deadline(options_.blocking, timeout);
   const ErrorCode result = channel.peek(deadline, *head);
   if (result == ErrorCode::end_of_stream) {
@@ -169,6 +173,7 @@ std::size_t SharedRingBufferConsumer::pop_rows(std::string_view metadata_json,
   shm::Channel& channel = attached();
   check_open();
   const shm::Channel::Likeness likeness{metadata_json, row_bytes};
+  const TellPopped tell(channel);
   bool is_whole = true;
   const std::size_t count =
       channel.forked() ? 0 : shared_->put_back.take_rows(likeness, rows, most, is_whole);
@@ -177,6 +182,7 @@ std::size_t SharedRingBufferConsumer::pop_rows(std::string_view metadata_json,
 }
 
 void SharedRingBufferConsumer::put_back(std::exception_ptr error, std::span<Message> messages) {
+  const TellPopped tell(attached());
   shared_->put_back.add(attached(), std::move(error), messages);
 }
 

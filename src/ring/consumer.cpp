@@ -101,9 +101,10 @@ void SharedRingBufferConsumer::check_open() const {
 ErrorCode SharedRingBufferConsumer::take(bool waits, Timeout timeout, Message& message) {
   shm::Channel* channel = channel_.load(std::memory_order_acquire);
   if (channel == nullptr) return ErrorCode::closed;
-  if (shared_->put_back.any() && !channel->forked() && shared_->put_back.take({&message, 1}) == 1)
-      [[unlikely]]
-    return ErrorCode::ok;
+  if (shared_->put_back.any() && !channel->forked()) [[unlikely]] {
+    const TellPopped tell(*channel);
+    if (shared_->put_back.take({&message, 1}) == 1) return ErrorCode::ok;
+  }
   platform::Deadline deadline(options_.blocking && waits, timeout);
   const ErrorCode result = channel->pop(deadline, message);
   if (result == ErrorCode::ok) [[likely]]

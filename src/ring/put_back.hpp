@@ -42,6 +42,7 @@ class PutBack final : public shm::CloseListener {
                         std::size_t most, bool& is_whole);
 
   std::size_t closing(shm::Channel& channel) noexcept override;
+  [[nodiscard]] bool has_answer() const noexcept override { return any(); }
 
  private:
   /// Under the mutex: throws the error that is due.

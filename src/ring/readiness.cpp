@@ -1,137 +1,100 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "ring/readiness.hpp"
+#include "ipc0cp/readiness.hpp"
 
-#include <mutex>
+#include <algorithm>
+#include <iterator>
 #include <string>
 #include <system_error>
+#include <utility>
 
 #include "ipc0cp/error.hpp"
-#include "platform/futex.hpp"
+#include "platform/clock.hpp"
+#include "platform/poll.hpp"
 #include "ring/errors.hpp"
+#include "ring/level.hpp"
 
 namespace ipc0cp {
 namespace {
 
-/// How long the owner of the descriptor may leave a wake-up lying.
-constexpr std::int64_t kPassOnAfterNs = platform::kMillisecond;
+constexpr std::int64_t kInterruptCheckNs = 50 * platform::kMillisecond;
+
+void leave(shm::Channel* channel) noexcept {
+  if (channel == nullptr || channel->forked()) return;
+  Level::of(*channel).leave();
+  channel->unreference();
+}
 
 }  // namespace
 
-Readiness::Readiness(shm::Channel& channel, For purpose) : channel_(channel), purpose_(purpose) {
-  if (event_.get() < 0) {
-    throw Error(ErrorCode::system_error,
-                "ring '" + channel.name() + "': no event descriptor to wait with: " +
-                    std::generic_category().message(-event_.get()) +
-                    "; RLIMIT_NOFILE (ulimit -n) is the usual limit",
-                -event_.get());
-  }
+Readiness::Readiness(SharedRingBufferConsumer& consumer) : Readiness(consumer.attached()) {}
+
+Readiness::Readiness(SharedRingBufferProducer& producer) : Readiness(producer.channel()) {}
+
+Readiness::Readiness(shm::Channel& channel) : channel_(&channel) {
   if (!channel.add_reference()) fail(ErrorCode::closed, channel);
+  try {
+    Level::of(channel).join();
+  } catch (...) {
+    if (!channel.forked()) channel.unreference();
+    throw;
+  }
 }
 
-Readiness::~Readiness() {
-  if (channel_.forked()) return;  // The thread, and the channel, are the parent's.
-  if (thread_.started()) {
-    {
-      const std::lock_guard lock(mutex_);
-      ending_ = true;
-      given_up_.store(true, std::memory_order_seq_cst);
+Readiness::Readiness(Readiness&& other) noexcept
+    : channel_(std::exchange(other.channel_, nullptr)) {}
+
+Readiness& Readiness::operator=(Readiness&& other) noexcept {
+  if (this != &other) leave(std::exchange(channel_, std::exchange(other.channel_, nullptr)));
+  return *this;
+}
+
+Readiness::~Readiness() { leave(channel_); }
+
+int Readiness::fd() const noexcept {
+  return channel_ == nullptr ? -1 : Level::of(*channel_).descriptor();
+}
+
+bool Readiness::ready() const noexcept {
+  return channel_ != nullptr && Level::of(*channel_).look();
+}
+
+std::vector<const Readiness*> wait(std::span<const Readiness* const> watched, Timeout timeout) {
+  const std::int64_t deadline_ns = platform::deadline_after(timeout.nanoseconds());
+  std::vector<int> descriptors;
+  std::vector<InterruptCheck> checks;
+  for (const Readiness* readiness : watched) {
+    if (readiness == nullptr || readiness->channel_ == nullptr) {
+      throw Error(ErrorCode::invalid_argument,
+                  "wait: object " + std::to_string(descriptors.size()) + " of " +
+                      std::to_string(watched.size()) + " is null, or was moved from");
     }
-    notify();
-    channel_.ring().wake_everybody();
-    thread_.join();
-  }
-  channel_.unreference();
-}
-
-void Readiness::arm(std::uint64_t message_bytes, std::uint32_t freed_before, bool nobody_reads) {
-  if (channel_.forked()) return;
-  {
-    const std::lock_guard lock(mutex_);
-    if (!thread_.started()) start();
-    message_bytes_.store(message_bytes, std::memory_order_relaxed);
-    freed_before_.store(freed_before, std::memory_order_relaxed);
-    nobody_reads_.store(nobody_reads, std::memory_order_relaxed);
-    given_up_.store(false, std::memory_order_release);
-    armed_ = true;
-  }
-  notify();
-}
-
-void Readiness::start() {
-  const int error =
-      thread_.start([](void* readiness) { static_cast<Readiness*>(readiness)->run(); }, this);
-  if (error == 0) return;
-  throw Error(ErrorCode::system_error,
-              "ring '" + channel_.name() +
-                  "': no thread can be started to wait for it: " + platform::thread_limit() +
-                  "; raise the limit or end other threads, or call pop() and push() instead",
-              error);
-}
-
-void Readiness::disarm() noexcept {
-  if (channel_.forked()) return;
-  {
-    const std::lock_guard lock(mutex_);
-    armed_ = false;
-    given_up_.store(true, std::memory_order_release);
-  }
-  if (purpose_ == For::room) channel_.watch().forget_want();
-}
-
-bool Readiness::take() noexcept {
-  return !channel_.forked() && event_.take();  // A child would take what is the parent's.
-}
-
-void Readiness::notify() noexcept {
-  changes_.fetch_add(1, std::memory_order_release);
-  platform::futex_wake(changes_, 1);
-}
-
-void Readiness::run() noexcept {
-  std::unique_lock lock(mutex_);
-  bool told = false;
-  while (!ending_) {
-    const std::uint32_t seen = changes_.load(std::memory_order_acquire);
-    const bool armed = armed_;
-    lock.unlock();
-    if (armed) {
-      wait();
-    } else {
-      park(seen, told);
+    descriptors.push_back(readiness->fd());
+    const InterruptCheck check = readiness->channel_->interrupt_check();
+    if (check != nullptr && std::ranges::find(checks, check) == checks.end()) {
+      checks.push_back(check);
     }
-    lock.lock();
-    told = false;
-    // Disarmed and armed again meanwhile: that wait is still owed.
-    if (!armed || !armed_ || given_up_.load(std::memory_order_acquire)) {
-      // The wait may have taken a wake that nobody is told of.
-      if (armed && purpose_ == For::answer) channel_.watch().pass_wake_on();
-      continue;
+  }
+  std::vector<const Readiness*> found;
+  while (!watched.empty()) {
+    std::ranges::copy_if(watched, std::back_inserter(found),
+                         [](const Readiness* readiness) { return readiness->ready(); });
+    std::int64_t left_ns = deadline_ns - platform::now_ns();
+    if (deadline_ns == platform::kForever) left_ns = platform::kForever;
+    if (!found.empty() || left_ns <= 0) break;
+    if (!checks.empty()) left_ns = std::min(left_ns, kInterruptCheckNs);
+    const int error = platform::poll_readable(descriptors, left_ns);
+    if (error != 0) {
+      throw Error(ErrorCode::system_error,
+                  "wait: poll of " + std::to_string(descriptors.size()) +
+                      " descriptors: " + std::generic_category().message(error),
+                  error);
     }
-    armed_ = false;
-    told = true;
-    event_.signal();
+    if (std::ranges::any_of(checks, [](InterruptCheck check) { return check(); })) {
+      throw Error(ErrorCode::interrupted, "interrupted while waiting for " +
+                                              std::to_string(watched.size()) + " ring handles");
+    }
   }
-}
-
-/// Sleeps until there is something to do. If the last wait was told of, what it was told for is
-/// looked at once more: the wake-up that this thread took may have been the only one.
-void Readiness::park(std::uint32_t seen, bool told) noexcept {
-  if (told && purpose_ == For::answer) {
-    platform::futex_wait(changes_, seen, kPassOnAfterNs);
-    if (changes_.load(std::memory_order_acquire) != seen) return;
-    channel_.watch().pass_wake_on();
-  }
-  platform::futex_wait(changes_, seen, platform::kForever);
-}
-
-void Readiness::wait() noexcept {
-  if (purpose_ == For::answer) {
-    channel_.watch().await_answer(given_up_);
-  } else {
-    channel_.watch().await_room(message_bytes_.load(std::memory_order_relaxed),
-                                freed_before_.load(std::memory_order_relaxed),
-                                nobody_reads_.load(std::memory_order_relaxed), given_up_);
-  }
+  return found;
 }
 
 }  // namespace ipc0cp

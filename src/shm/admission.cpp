@@ -27,8 +27,8 @@ ErrorCode Admission::admit(PushRequest& request) noexcept {
   Header& header = ring_.header();
   if (header.retired.load(std::memory_order_relaxed) != 0) return ErrorCode::no_consumers;
   if (header.consumers == 0) return ErrorCode::no_consumers;
-  if (header.priority != 0 && must_yield(request)) {
-    // Else a watcher would take what was returned for a reason to try again at once.
+  if (header.priority != 0 && must_yield(request.message_bytes)) {
+    // Else what was returned would count as used at the next attempt.
     ring_.blocks().collect();
     return ErrorCode::buffer_full;
   }
@@ -61,8 +61,25 @@ ErrorCode Admission::take_from_main(PushRequest& request) noexcept {
   return growth_.begin(request);
 }
 
+bool Admission::would_admit(const RoomWanted& wanted) noexcept {
+  const Header& header = ring_.header();
+  if (header.retired.load(std::memory_order_relaxed) != 0) return true;
+  const bool nobody_reads = header.consumers == 0;
+  if (nobody_reads || wanted.nobody_reads) return nobody_reads != wanted.nobody_reads;
+  Blocks& blocks = ring_.blocks();
+  blocks.collect();
+  if (header.priority != 0 && must_yield(wanted.message_bytes)) return false;
+  if (blocks.has_room_for(wanted.message_bytes)) {
+    if (blocks.lacks_descriptors() && !wanted.no_memory) return true;
+    if (blocks.has_hole_for(wanted.block_bytes)) return true;
+    if (!wanted.no_memory && growth_.may_reach(wanted.block_bytes)) return true;
+  }
+  return has_priority() && !blocks.unread_limit_reached() &&
+         growth_.may_take_relief(wanted.block_bytes, wanted.no_memory);
+}
+
 /// Whether this request would take room that an older want, the one with priority, waits for.
-bool Admission::must_yield(const PushRequest& request) noexcept {
+bool Admission::must_yield(std::uint64_t message_bytes) noexcept {
   Header& header = ring_.header();
   if (has_priority()) return false;
   const Slot& slot = ring_.segment().slot(slot_of(header.priority));
@@ -72,7 +89,7 @@ bool Admission::must_yield(const PushRequest& request) noexcept {
     header.priority = 0;
     return false;
   }
-  return header.used_bytes + request.message_bytes + header.priority_bytes >
+  return header.used_bytes + message_bytes + header.priority_bytes >
          ring_.geometry().total_data_bytes;
 }
 

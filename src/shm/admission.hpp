@@ -7,6 +7,7 @@
 #include "platform/deadline.hpp"
 #include "shm/attached_ring.hpp"
 #include "shm/growth.hpp"
+#include "shm/observers.hpp"
 #include "shm/push_request.hpp"
 
 namespace ipc0cp::shm {
@@ -29,6 +30,9 @@ class Admission {
   /// A block for the request, LOANED; or buffer_full, then perhaps with memory to reserve;
   /// no_consumers, corrupt_buffer.
   ErrorCode admit(PushRequest& request) noexcept;
+  /// Whether a push like the one that was refused would not be refused in the same way now. It
+  /// collects what was returned, and takes nothing.
+  [[nodiscard]] bool would_admit(const RoomWanted& wanted) noexcept;
   /// A message of so many bytes was published: would another like it leave too much queued?
   void note_published(std::uint64_t message_bytes) noexcept {
     over_soft_cap_ = ring_.header().queued_bytes + message_bytes > kSoftCapBytes;
@@ -69,7 +73,7 @@ class Admission {
   static constexpr std::uint32_t kSoftCapOfBatches = 1024;  ///< Messages.
 
   ErrorCode take_from_main(PushRequest& request) noexcept;
-  [[nodiscard]] bool must_yield(const PushRequest& request) noexcept;
+  [[nodiscard]] bool must_yield(std::uint64_t message_bytes) noexcept;
   [[nodiscard]] std::int64_t priority_after_ns() const noexcept;
   void wait_for_soft_cap(std::uint64_t message_bytes, std::uint32_t max_queued,
                          platform::Deadline& deadline) noexcept;

@@ -39,6 +39,13 @@ std::uint32_t Allocator::allocate(std::uint64_t block_bytes) noexcept {
   return index;
 }
 
+bool Allocator::has_hole_for(std::uint64_t block_bytes) noexcept {
+  const std::uint64_t units = block_bytes / kBlockAlignment;
+  if (units < kQuickClasses && header_.quick[units].head != kNone) return true;
+  return find_hole(block_bytes) != kNone ||
+         (empty_quick_lists() && find_hole(block_bytes) != kNone);
+}
+
 std::uint32_t Allocator::cut_from_hole(std::uint64_t block_bytes) noexcept {
   const std::uint32_t hole_index = find_hole(block_bytes);
   if (hole_index == kNone) return kNone;

@@ -30,6 +30,8 @@ class Allocator {
   /// A block of at least `block_bytes`; kNone if no hole is large enough. State and sizes of the
   /// message are the caller's to store; the descriptor is still FREE.
   std::uint32_t allocate(std::uint64_t block_bytes) noexcept;
+  /// Whether `allocate` would find one.
+  [[nodiscard]] bool has_hole_for(std::uint64_t block_bytes) noexcept;
   /// Gives the memory of a block, whose state is FREE already, back to the holes.
   void free(std::uint32_t index) noexcept;
 

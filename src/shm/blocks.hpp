@@ -77,6 +77,7 @@ class Blocks {
   }
   /// The same for the relief block. @return buffer_full while it is in use.
   ErrorCode loan_relief(PushRequest& request) noexcept;
+  [[nodiscard]] bool has_spare() const noexcept { return allocator_.has_spare(); }
   /// Whether all descriptors that are backed by memory are in use, and there are others.
   [[nodiscard]] bool lacks_descriptors() const noexcept {
     return !allocator_.has_spare() &&
@@ -85,6 +86,10 @@ class Blocks {
   /// Takes descriptors [mark, new_mark), which are backed now, into use.
   void add_descriptors(std::uint32_t mark, std::uint32_t new_mark) noexcept {
     allocator_.add_descriptors(mark, new_mark);
+  }
+  /// Whether `loan` would find a hole.
+  [[nodiscard]] bool has_hole_for(std::uint64_t block_bytes) noexcept {
+    return allocator_.has_hole_for(block_bytes);
   }
   /// Bytes that end at the reservation mark and are in no block.
   [[nodiscard]] std::uint64_t tail_hole_bytes() noexcept { return allocator_.tail_hole_bytes(); }

@@ -30,6 +30,7 @@
 #include "shm/attached_ring.hpp"
 #include "shm/fork_copies.hpp"
 #include "shm/handle_lifetime.hpp"
+#include "shm/observers.hpp"
 #include "shm/opening.hpp"
 #include "shm/push_request.hpp"
 #include "shm/redelivery.hpp"
@@ -49,6 +50,8 @@ class CloseListener {
   virtual ~CloseListener() = default;
   /// @return messages that were taken from the queue and are lost now; the channel counts them.
   virtual std::size_t closing(Channel& channel) noexcept = 0;
+  /// Whether a pop finds something here before it asks the ring.
+  [[nodiscard]] virtual bool has_answer() const noexcept { return false; }
 };
 
 struct ChannelOptions {
@@ -124,6 +127,20 @@ class Channel final : public HandleLifetime {
 
   /// For calls that must not block.
   [[nodiscard]] Watch& watch() noexcept { return watch_; }
+  /// What this thread's last push that was refused, through whatever handle, would need.
+  [[nodiscard]] static RoomWanted refused_here() noexcept;
+  [[nodiscard]] Observers& observers() noexcept { return observers_; }
+  /// For who has taken from the consumer, or given back to it, beside the queue.
+  void tell_popped() noexcept {
+    if (CallObserver* observer = observers_.of_calls()) [[unlikely]]
+      observer->popped();
+  }
+  [[nodiscard]] InterruptCheck interrupt_check() const noexcept {
+    return options_.open.interrupt_check;
+  }
+  [[nodiscard]] Role role() const noexcept { return options_.open.role; }
+  /// What is told of the end of this channel; may be null.
+  [[nodiscard]] const CloseListener* listener() const noexcept { return options_.listener.get(); }
   /// How the stream ended.
   [[nodiscard]] StreamEnding& ending() noexcept { return ending_; }
 
@@ -173,6 +190,8 @@ class Channel final : public HandleLifetime {
   void drop_borrowed(Message& message) noexcept;
 
   // channel_wait.cpp
+  void tell_refused(const RoomWanted& wanted) noexcept;
+  void tell_result(const PushRequest& request, ErrorCode result) noexcept;
   ErrorCode push_slowly(PushRequest& request, Deadline& deadline, ErrorCode first_result) noexcept;
   ErrorCode try_push_while_waiting(PushRequest& request, Deadline& deadline) noexcept;
   ErrorCode try_push_beside_growth(PushRequest& request, Deadline& deadline) noexcept;
@@ -189,6 +208,7 @@ class Channel final : public HandleLifetime {
   StreamEnding ending_;
   Watch watch_;
   ForkCopies fork_copies_;
+  Observers observers_;
 };
 
 /// All channels of this process, for the fork handlers and for close_all_handles().

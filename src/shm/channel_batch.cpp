@@ -23,7 +23,11 @@ ErrorCode Channel::push_many(std::span<const RawMessage> messages, Deadline& dea
     }
     const ErrorCode locked = lock(deadline);
     if (locked != ErrorCode::ok) {
-      return locked == ErrorCode::timeout ? ErrorCode::buffer_full : locked;
+      if (locked != ErrorCode::timeout) return locked;
+      const PushRequest next =
+          inline_request(stored_form(messages[pushed].metadata_json), messages[pushed].payload);
+      tell_refused({next.message_bytes, next.block_bytes});
+      return ErrorCode::buffer_full;
     }
     while (pushed < messages.size() && pushed - before < kMaxInOneHold &&
            !admission_.over_soft_cap()) {
@@ -105,6 +109,7 @@ std::size_t Channel::take_queued(std::span<Message> messages, const Likeness* li
     if (&messages[whole] != &message) messages[whole] = std::move(message);
     whole += 1;
   }
+  tell_popped();
   return whole;
 }
 

@@ -27,6 +27,7 @@ void Channel::close(std::int64_t deadline_ns) noexcept {
   ring_->refuse(ErrorCode::closed);
   ring_->wake_everybody();  // Among them threads of this handle, whose calls end with `closed`.
   const std::size_t lost = options_.listener == nullptr ? 0 : options_.listener->closing(*this);
+  observers_.close();
   redelivery_.finish_popped(true);
   if (ring_->keeps_token()) {  // Else others have counted us out already.
     const std::int64_t lock_by_ns = deadline_ns - kThreadsWaitNs;

@@ -24,10 +24,13 @@ constexpr std::size_t metadata_place(std::size_t payload_bytes) noexcept {
 
 ErrorCode Channel::pop(Deadline& deadline, Message& message) noexcept {
   platform::buffer_pool::prepare_small();
-  const ErrorCode result = pop_into(message, deadline);
-  if (result != ErrorCode::ok) return result;
-  if (message.descriptor_ == Message::kNoBlock) ring_->signal_space();  // Freed inside the lock.
-  return complete_borrow(message);
+  ErrorCode result = pop_into(message, deadline);
+  if (result == ErrorCode::ok) [[likely]] {
+    if (message.descriptor_ == Message::kNoBlock) ring_->signal_space();  // Freed inside the lock.
+    result = complete_borrow(message);
+  }
+  tell_popped();
+  return result;
 }
 
 ErrorCode Channel::peek(Deadline& deadline, MessageHead& head) noexcept {
@@ -37,7 +40,10 @@ ErrorCode Channel::peek(Deadline& deadline, MessageHead& head) noexcept {
       head.metadata_json.resize(room);
       Peek peek{head};
       const ErrorCode result = pop_into(peek, deadline);
-      if (result != ErrorCode::ok) return result;
+      if (result != ErrorCode::ok) {
+        tell_popped();
+        return result;
+      }
       if (peek.metadata_bytes > room) {
         room = peek.metadata_bytes;
         continue;

@@ -13,7 +13,10 @@ inline ErrorCode Channel::take_block(PushRequest& request, Deadline& deadline) n
   check_for_deaths(request.inline_payload == nullptr ? request.message_bytes : 0);
   admission_.throttle(request.message_bytes, deadline);
   ErrorCode result = lock(deadline);
-  if (result == ErrorCode::timeout) return ErrorCode::buffer_full;
+  if (result == ErrorCode::timeout) [[unlikely]] {
+    tell_refused({request.message_bytes, request.block_bytes});
+    return ErrorCode::buffer_full;
+  }
   if (result != ErrorCode::ok) return result;
   result = try_push(request);
   const ErrorCode unlocked = ring_->unlock();
@@ -32,7 +35,10 @@ ErrorCode Channel::push(std::string_view metadata, std::span<const std::byte> pa
     platform::copy(loan.bytes_.data(), payload.data(), payload.size());
     const ErrorCode published = publish(loan, metadata, deadline);
     if (published != ErrorCode::ok) abandon(loan);
-    return published == ErrorCode::timeout ? ErrorCode::buffer_full : published;
+    if (published != ErrorCode::timeout) return published;
+    const BlockPlan plan{payload.size(), metadata.size()};
+    tell_refused({payload.size() + metadata.size(), plan.block_bytes()});
+    return ErrorCode::buffer_full;
   }
   touch(metadata, payload);
   PushRequest request = inline_request(metadata, payload);

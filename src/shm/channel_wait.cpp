@@ -10,7 +10,7 @@
 namespace ipc0cp::shm {
 namespace {
 
-constexpr std::int64_t kBusyWaitNs = 200 * platform::kMillisecond;  ///< A wait is idle after that.
+constinit thread_local RoomWanted t_refused;
 
 }  // namespace
 
@@ -83,8 +83,22 @@ ErrorCode Channel::push_slowly(PushRequest& request, Deadline& deadline,
   }
   ring_->participants().note_no_wait();
   admission_.end_want();
+  tell_result(request, result);
   return result;
 }
+
+void Channel::tell_result(const PushRequest& request, ErrorCode result) noexcept {
+  const bool nobody_reads = result == ErrorCode::no_consumers;
+  if (result != ErrorCode::buffer_full && !nobody_reads) return;
+  tell_refused({request.message_bytes, request.block_bytes, nobody_reads, request.no_memory});
+}
+
+void Channel::tell_refused(const RoomWanted& wanted) noexcept {
+  t_refused = wanted;
+  if (CallObserver* observer = observers_.of_calls()) observer->refused(wanted);
+}
+
+RoomWanted Channel::refused_here() noexcept { return t_refused; }
 
 ErrorCode Channel::try_push_while_waiting(PushRequest& request, Deadline& deadline) noexcept {
   const ErrorCode locked = lock(deadline);

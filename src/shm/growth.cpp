@@ -52,6 +52,21 @@ ErrorCode Growth::begin(PushRequest& request) noexcept {
   return ErrorCode::buffer_full;
 }
 
+bool Growth::may_reach(std::uint64_t block_bytes) const noexcept {
+  const Header& header = ring_.header();
+  const std::uint64_t mark = header.main_mark.load(std::memory_order_relaxed);
+  const std::uint64_t main_bytes = ring_.geometry().main_bytes;
+  if (header.growing != kNone || mark >= main_bytes || !ring_.blocks().has_spare()) return false;
+  return ring_.blocks().tail_hole_bytes() + (main_bytes - mark) >= block_bytes;
+}
+
+bool Growth::may_take_relief(std::uint64_t block_bytes, bool no_memory) const noexcept {
+  const Geometry& geometry = ring_.geometry();
+  return block_bytes <= geometry.relief_bytes &&
+         (!no_memory || block_bytes <= ring_.header().relief_mark) &&
+         state_of(ring_.blocks().word_of(geometry.relief_descriptor())) == State::kFree;
+}
+
 ErrorCode Growth::take_relief(PushRequest& request) noexcept {
   const Geometry& geometry = ring_.geometry();
   const std::uint64_t mark = ring_.header().relief_mark.load(std::memory_order_relaxed);

@@ -37,6 +37,10 @@ class Growth {
   /// Takes a piece of wilderness towards what the request needs, if nobody grows already.
   /// @return buffer_full also then: the request says what to reserve; or corrupt_buffer.
   ErrorCode begin(PushRequest& request) noexcept;
+  /// Whether `begin` would have a piece for a block of so many bytes.
+  [[nodiscard]] bool may_reach(std::uint64_t block_bytes) const noexcept;
+  /// Whether `take_relief` would.
+  [[nodiscard]] bool may_take_relief(std::uint64_t block_bytes, bool no_memory) const noexcept;
   /// Takes the relief block, if it is free.
   /// @return ok, or buffer_full: it is not, or the request says what to reserve; or corrupt_buffer.
   ErrorCode take_relief(PushRequest& request) noexcept;

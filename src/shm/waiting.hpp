@@ -56,6 +56,9 @@ class Event {
 
 inline constexpr std::int64_t kMaxSliceNs = 95 * platform::kMillisecond;
 
+/// A wait for room counts as idle after that.
+inline constexpr std::int64_t kBusyWaitNs = 200 * platform::kMillisecond;
+
 /// How long to sleep before the next look for the dead. A wake costs an idle machine about 50 us,
 /// so who has waited for a second without any event looks less often.
 constexpr std::int64_t idle_slice(std::int64_t waited_ns) noexcept {

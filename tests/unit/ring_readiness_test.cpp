@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// Waiting for a ring by a descriptor.
-#include "ring/readiness.hpp"
+// The public Readiness: a descriptor that follows the state of a ring.
+#include "ipc0cp/readiness.hpp"
 
 #include <gtest/gtest.h>
 #include <poll.h>
-#include <sys/resource.h>
+#include <sys/epoll.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <csignal>
+#include <filesystem>
+#include <iterator>
 #include <memory>
-#include <stdexcept>
-#include <string>
+#include <optional>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "shm_pair.hpp"
@@ -21,191 +24,372 @@ namespace ipc0cp::testing {
 namespace {
 
 constexpr int kPatienceMs = 20'000;
+/// Long enough for a thread to wake; only for what must not happen.
+constexpr int kMomentMs = 30;
 
-bool becomes_readable(const Readiness& readiness, int wait_ms = kPatienceMs) {
-  pollfd entry{readiness.descriptor(), POLLIN, 0};
+bool is_readable(const Readiness& readiness, int wait_ms = 0) {
+  pollfd entry{readiness.fd(), POLLIN, 0};
   return poll(&entry, 1, wait_ms) == 1;
 }
 
-/// Waits for a child that must end with 0; one that hangs is killed.
-void expect_good_end(pid_t child) {
-  int status = 0;
-  const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(kPatienceMs);
-  while (waitpid(child, &status, WNOHANG) == 0) {
-    if (std::chrono::steady_clock::now() > end) {
-      kill(child, SIGKILL);
-      waitpid(child, &status, 0);
-      FAIL() << "the child hangs";
-    }
-    std::this_thread::sleep_for(1ms);
+bool becomes_readable(const Readiness& readiness) { return is_readable(readiness, kPatienceMs); }
+
+std::size_t entries_of(const char* directory) {
+  const std::filesystem::directory_iterator entries(directory);
+  return static_cast<std::size_t>(std::distance(begin(entries), end(entries)));
+}
+std::size_t threads_of_process() { return entries_of("/proc/self/task"); }
+std::size_t files_of_process() { return entries_of("/proc/self/fd"); }
+
+// ---- consumers ----------------------------------------------------------------------------------
+
+TEST(Readiness, FollowsTheQueue) {
+  Pair pair;
+  const Readiness readiness(pair.consumer);
+  EXPECT_FALSE(is_readable(readiness, kMomentMs));
+  EXPECT_FALSE(readiness.ready());
+  for (int round = 0; round < 100; ++round) {
+    pair.push(10);
+    pair.push(2000);
+    ASSERT_TRUE(becomes_readable(readiness));
+    pair.expect_pop(10);
+    ASSERT_TRUE(is_readable(readiness)) << "one is left";
+    pair.expect_pop(2000);
+    ASSERT_FALSE(is_readable(readiness)) << "none is left";
   }
-  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
 }
 
-TEST(Readiness, TellsOfAMessageOnce) {
+TEST(Readiness, SeesWhatIsThereAlready) {
   Pair pair;
-  Readiness readiness(pair.consumer.channel(), Readiness::For::answer);
-  readiness.arm();
+  pair.push(10);
+  const Readiness readiness(pair.consumer);
+  EXPECT_TRUE(is_readable(readiness));
+  EXPECT_TRUE(readiness.ready());
+}
+
+TEST(Readiness, StaysReadableAtTheEndOfTheStream) {
+  Pair pair;
+  const Readiness readiness(pair.consumer);
+  pair.producer.close();
+  ASSERT_TRUE(becomes_readable(readiness));
+  for (int round = 0; round < 3; ++round) {
+    EXPECT_FALSE(pair.consumer.try_pop_raw().has_value());
+    EXPECT_TRUE(is_readable(readiness));
+  }
+  auto later = pair.another_producer();  // Heard again.
+  expect_code(ErrorCode::buffer_empty, [&] { pair.consumer.try_pop_raw(); });
+  EXPECT_FALSE(is_readable(readiness));
+}
+
+TEST(Readiness, OfAKilledProducer) {
+  Pair pair;
+  const Readiness readiness(pair.consumer);
+  pair.producer.close();
+  ASSERT_TRUE(becomes_readable(readiness));
+  run_and_die([&] {
+    auto producer = pair.another_producer();
+    producer.push_raw({}, bytes_of(10), 5s);
+    producer.push_raw({}, bytes_of(10), 5s);
+    die();
+  });
+  for (int message = 0; message < 2; ++message) {
+    ASSERT_TRUE(becomes_readable(readiness));
+    EXPECT_TRUE(pair.consumer.pop_raw(5s).has_value());
+  }
+  ASSERT_TRUE(becomes_readable(readiness)) << "the death is the end of the stream";
+  EXPECT_FALSE(pair.consumer.pop_raw(5s).has_value());
+}
+
+TEST(Readiness, OfBatchesAndOfWhatWasPutBack) {
+  Pair pair;
+  const Readiness readiness(pair.consumer);
+  for (unsigned number = 0; number < 5; ++number) pair.push(10, number);
+  std::vector<Message> messages = pair.consumer.pop_many_raw(3);
+  ASSERT_TRUE(is_readable(readiness));
+  ASSERT_EQ(pair.consumer.pop_many_raw(3).size(), 2U);
+  ASSERT_FALSE(is_readable(readiness));
+  const auto error = std::make_exception_ptr(Error(ErrorCode::corrupt_payload, "not decoded"));
+  pair.consumer.put_back(error, std::span(messages).last(2));
+  ASSERT_TRUE(is_readable(readiness)) << "the error is an answer";
+  expect_code(ErrorCode::corrupt_payload, [&] { pair.consumer.pop_raw(5s); });
+  ASSERT_TRUE(is_readable(readiness));
+  EXPECT_EQ(pair.consumer.pop_many_raw(3).size(), 2U);
+  EXPECT_FALSE(is_readable(readiness));
+}
+
+TEST(Readiness, OfAMessageThatComesBack) {
+  ProducerOptions options;
+  options.redeliver = true;
+  Pair pair(kMebi, options);
+  const Readiness readiness(pair.consumer);
   pair.push(10);
   ASSERT_TRUE(becomes_readable(readiness));
-  EXPECT_TRUE(readiness.take());
-  EXPECT_FALSE(readiness.take());
+  {
+    auto message = pair.consumer.pop_raw(5s);
+    ASSERT_FALSE(is_readable(readiness));
+    pair.consumer.requeue();
+    ASSERT_TRUE(becomes_readable(readiness));
+  }
+  pair.expect_pop(10);
+  pair.consumer.done();
+  EXPECT_FALSE(is_readable(readiness, kMomentMs));
+  pair.push(10);
+  run_and_die([&] {
+    auto other = pair.another_consumer();
+    auto message = other.pop_raw(5s);
+    die();
+  });
+  ASSERT_TRUE(becomes_readable(readiness)) << "its consumer died";
   pair.expect_pop(10);
 }
 
-TEST(Readiness, TellsOfWhatIsThereAlready) {
+/// It is taken away by a handle that the descriptor knows nothing of.
+TEST(Readiness, SeesThatAnotherConsumerWasFaster) {
   Pair pair;
+  auto other = pair.another_consumer();
+  const Readiness readiness(pair.consumer);
   pair.push(10);
-  Readiness readiness(pair.consumer.channel(), Readiness::For::answer);
-  for (int round = 0; round < 3; ++round) {
-    readiness.arm();
-    ASSERT_TRUE(becomes_readable(readiness));
-    EXPECT_TRUE(readiness.take());
-  }
-}
-
-TEST(Readiness, TellsOfTheEndOfTheStreamAndOfTheEndOfTheHandle) {
-  Pair pair;
-  Readiness readiness(pair.consumer.channel(), Readiness::For::answer);
-  readiness.arm();
-  pair.producer.close();
   ASSERT_TRUE(becomes_readable(readiness));
-  EXPECT_TRUE(readiness.take());
-  pair.consumer.close();
-  readiness.arm();
-  EXPECT_TRUE(becomes_readable(readiness));
-}
-
-TEST(Readiness, TellsOfRoom) {
-  Pair pair(64 * kKibi);
-  while (pair.push(20 * kKibi, 1, Timeout::none())) {
-  }
-  Readiness readiness(pair.producer.channel(), Readiness::For::room);
-  readiness.arm(20 * kKibi, pair.producer.channel().watch().blocks_freed());
-  EXPECT_TRUE(pair.consumer.pop_raw(5s).has_value());
-  EXPECT_TRUE(becomes_readable(readiness));
-}
-
-TEST(Readiness, IsSilentOnceDisarmed) {
-  Pair pair;
-  Readiness readiness(pair.consumer.channel(), Readiness::For::answer);
-  readiness.arm();
-  readiness.disarm();
+  ASSERT_TRUE(other.pop_raw(5s).has_value());
+  EXPECT_FALSE(readiness.ready());
+  EXPECT_FALSE(is_readable(readiness));
   pair.push(10);
-  EXPECT_FALSE(becomes_readable(readiness, 50));
-  readiness.arm();
-  EXPECT_TRUE(becomes_readable(readiness));
+  ASSERT_TRUE(becomes_readable(readiness));
+  ASSERT_TRUE(other.pop_raw(5s).has_value());
+  expect_code(ErrorCode::buffer_empty, [&] { pair.consumer.try_pop_raw(); });
+  EXPECT_FALSE(is_readable(readiness));
 }
 
-TEST(Readiness, KeepsItsChannel) {
-  auto pair = std::make_unique<Pair>();
-  auto readiness = std::make_unique<Readiness>(pair->consumer.channel(), Readiness::For::answer);
-  readiness->arm();
-  pair.reset();
-  EXPECT_TRUE(becomes_readable(*readiness));
-  readiness.reset();
+/// The wake-up of a push goes to one waiter; if that is a descriptor nobody looks at, the blocked
+/// consumer gets it all the same.
+TEST(Readiness, KeepsNoWakeUpFromBlockedConsumers) {
+  Pair pair;
+  auto other = pair.another_consumer();
+  const Readiness readiness(pair.consumer);
+  const Readiness of_other(other);
+  for (unsigned round = 0; round < 200; ++round) {
+    std::thread pushes([&] { pair.push(10, round); });
+    const auto message = (round % 2 == 0 ? other : pair.consumer).pop_raw(20s);
+    pushes.join();
+    ASSERT_TRUE(message.has_value());
+  }
 }
 
-/// A loop that is busy leaves the wake-up lying that another consumer could have used.
-TEST(Readiness, PassesOnAWakeUpThatNobodyUses) {
-  for (int round = 0; round < 10; ++round) {
-    Pair pair;
-    Readiness readiness(pair.consumer.channel(), Readiness::For::answer);
-    std::atomic<std::uint32_t>& event = pair.header().data_event;
-    readiness.arm();
-    while ((event.load() & 1U) == 0) std::this_thread::yield();  // It has announced itself.
-    const std::uint32_t before = event.load() >> 1;
-    pair.push(10);
+// ---- producers ----------------------------------------------------------------------------------
+
+TEST(Readiness, OfAProducerFollowsTheRoom) {
+  Pair pair(64 * kKibi);
+  const Readiness readiness(pair.producer);
+  for (int round = 0; round < 20; ++round) {
     ASSERT_TRUE(becomes_readable(readiness));
-    // The push has raised the event word once; the pass-on raises it again, as somebody waits.
-    const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(kPatienceMs);
-    while ((event.load() >> 1) - before < 2) {
-      ASSERT_LT(std::chrono::steady_clock::now(), end) << "the wake-up was kept";
-      std::this_thread::yield();
-    }
-    pair.expect_pop(10);
+    int pushed = 0;
+    while (pair.push(20 * kKibi, 1, Timeout::none())) pushed += 1;
+    ASSERT_GT(pushed, round == 0 ? 2 : 0);
+    while (pair.consumer.stats().messages > 1) pair.expect_pop(20 * kKibi);
   }
 }
 
-/// The thread that sleeps in it is the parent's.
-TEST(Readiness, CanBeDestroyedByAForkedChild) {
-  for (const bool armed : {false, true}) {
+TEST(Readiness, OfAProducerIsSilentWithoutRoom) {
+  Pair pair(64 * kKibi);
+  const Readiness readiness(pair.producer);
+  while (true) {
+    while (pair.push(20 * kKibi, 1, Timeout::none())) {
+    }
+    if (!is_readable(readiness, 500)) break;  // Priority may have opened the relief block.
+  }
+  EXPECT_FALSE(pair.push(20 * kKibi, 1, Timeout::none()));
+  EXPECT_FALSE(is_readable(readiness, 100));
+  pair.expect_pop(20 * kKibi);
+  EXPECT_TRUE(becomes_readable(readiness));
+  EXPECT_TRUE(pair.push(20 * kKibi, 1, Timeout::none()));
+}
+
+/// Two that wake each other by attempts in vain would use a processor each.
+TEST(Readiness, ProducersWithoutRoomDoNotWakeOneAnother) {
+  Pair pair(64 * kKibi);
+  auto other = pair.another_producer();
+  const Readiness first(pair.producer);
+  const Readiness second(other);
+  const std::vector<std::byte> payload = bytes_of(20 * kKibi);
+  int attempts = 0;
+  const auto end = std::chrono::steady_clock::now() + 1s;
+  while (std::chrono::steady_clock::now() < end) {
+    if (pair.producer.try_push_raw({}, payload) || other.try_push_raw({}, payload)) continue;
+    attempts += 1;
+    wait({&first, &second}, 200ms);
+  }
+  // 1 s of waiting: told by nothing but the priority of each, and the ends of the waits.
+  EXPECT_LT(attempts, 100);
+}
+
+TEST(Readiness, OfAProducerWithoutConsumers) {
+  const RingName name;
+  ProducerOptions options;
+  options.blocking = false;
+  SharedRingBufferProducer producer(name.get(), kMebi, options);
+  const Readiness readiness(producer);
+  EXPECT_TRUE(is_readable(readiness));
+  expect_code(ErrorCode::no_consumers, [&] { producer.push_raw({}, bytes_of(10)); });
+  EXPECT_FALSE(is_readable(readiness, kMomentMs));
+  std::optional<SharedRingBufferConsumer> consumer(std::in_place, name.get(), kMebi);
+  ASSERT_TRUE(becomes_readable(readiness));
+  EXPECT_TRUE(producer.push_raw({}, bytes_of(10)));
+  consumer.reset();  // The last one takes the ring along.
+  expect_code(ErrorCode::no_consumers, [&] { producer.push_raw({}, bytes_of(10)); });
+  EXPECT_TRUE(becomes_readable(readiness)) << "that is the answer from now on";
+}
+
+TEST(Readiness, TheSmallerOfTwoRefusedPushesCounts) {
+  Pair pair(64 * kKibi);
+  const Readiness readiness(pair.producer);
+  while (true) {
+    while (pair.push(4 * kKibi, 1, Timeout::none())) {
+    }
+    if (!is_readable(readiness, 500)) break;
+  }
+  EXPECT_FALSE(pair.push(60 * kKibi, 1, Timeout::none()));
+  EXPECT_FALSE(pair.push(4 * kKibi, 1, Timeout::none()));
+  EXPECT_FALSE(pair.push(60 * kKibi, 1, Timeout::none()));
+  pair.expect_pop(4 * kKibi);
+  EXPECT_TRUE(becomes_readable(readiness));
+  EXPECT_TRUE(pair.push(4 * kKibi, 1, Timeout::none()));
+}
+
+// ---- the end of a handle ------------------------------------------------------------------------
+
+TEST(Readiness, ClosingWakesWhoeverWaits) {
+  for (int round = 0; round < 50; ++round) {
     Pair pair;
-    auto readiness = std::make_unique<Readiness>(pair.consumer.channel(), Readiness::For::answer);
-    readiness->arm();
-    if (!armed) {
-      pair.push(10);
-      ASSERT_TRUE(becomes_readable(*readiness));
-    }
-    const pid_t child = fork();
-    ASSERT_GE(child, 0);
-    if (child == 0) {
-      readiness->arm();
-      if (readiness->take()) _exit(1);  // It would be the parent's wake-up.
-      readiness->disarm();
-      readiness.reset();
-      _exit(0);
-    }
-    expect_good_end(child);
-    if (armed) pair.push(10);
-    EXPECT_TRUE(becomes_readable(*readiness));
-    EXPECT_TRUE(readiness->take());
+    const Readiness readiness(pair.consumer);
+    const int set = epoll_create1(EPOLL_CLOEXEC);
+    epoll_event entry{EPOLLIN, {}};
+    ASSERT_EQ(epoll_ctl(set, EPOLL_CTL_ADD, readiness.fd(), &entry), 0);
+    std::thread closes([&] { pair.consumer.close(); });
+    epoll_event found{};
+    EXPECT_EQ(epoll_wait(set, &found, 1, kPatienceMs), 1);
+    closes.join();
+    EXPECT_EQ(epoll_wait(set, &found, 1, 0), 1) << "for ever";
+    EXPECT_TRUE(readiness.ready());
+    expect_code(ErrorCode::closed, [&] { pair.consumer.pop_raw(); });
+    EXPECT_TRUE(is_readable(readiness));
+    close(set);
   }
 }
 
-/// In a child, which ends by an exception where something is wrong.
-void refuse_a_thread_and_go_on() {
-  const Pair pair;
-  const auto check = [](bool condition, const char* what) {
-    if (!condition) throw std::runtime_error(what);
-  };
-  sigset_t before;
-  sigset_t after;
-  pthread_sigmask(SIG_SETMASK, nullptr, &before);
-  rlimit limit{};
-  getrlimit(RLIMIT_AS, &limit);
-  limit.rlim_cur = 1 << 20;
-  std::vector<std::unique_ptr<Readiness>> all;
-  std::string refusal;
-  while (refusal.empty()) {  // Stacks that glibc has kept serve the first ones.
-    all.push_back(std::make_unique<Readiness>(pair.consumer.channel(), Readiness::For::answer));
-    setrlimit(RLIMIT_AS, &limit);
-    try {
-      all.back()->arm();
-    } catch (const Error& error) {
-      refusal = error.what();
-      check(error.code() == ErrorCode::system_error, "another error");
-    }
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_AS, &limit);
-    limit.rlim_cur = 1 << 20;
+TEST(Readiness, ThreadAndDescriptorGoWithTheLastObject) {
+  Pair pair;
+  const std::size_t threads = threads_of_process();
+  const std::size_t files = files_of_process();
+  {
+    const Readiness first(pair.consumer);
+    const Readiness second(pair.consumer);
+    EXPECT_EQ(first.fd(), second.fd());
+    EXPECT_EQ(threads_of_process(), threads + 1);
+    EXPECT_EQ(files_of_process(), files + 1);
   }
-  check(refusal.find("RLIMIT_AS (ulimit -v) is 1048576") != std::string::npos, refusal.c_str());
-  pthread_sigmask(SIG_SETMASK, nullptr, &after);
-  for (int signal = 1; signal < 32; ++signal) {
-    check(sigismember(&before, signal) == sigismember(&after, signal), "the mask is another");
-  }
-  all.back()->arm();
-  pair.consumer.channel().close();
-  check(becomes_readable(*all.back()), "it is silent");
+  EXPECT_EQ(threads_of_process(), threads);
+  EXPECT_EQ(files_of_process(), files);
+  Readiness again(pair.consumer);
+  pair.push(10);
+  EXPECT_TRUE(becomes_readable(again));
+  const Readiness moved = std::move(again);
+  EXPECT_EQ(again.fd(), -1);  // NOLINT: what a moved-from object says is promised.
+  pair.consumer.close();
+  EXPECT_EQ(threads_of_process(), threads);
+  EXPECT_TRUE(is_readable(moved));
+  expect_code(ErrorCode::closed, [&] { const Readiness late(pair.consumer); });
 }
 
-TEST(Readiness, WithoutAThreadNamesTheLimitAndLeavesTheSignalsAlone) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  GTEST_SKIP() << "the sanitizer needs address space";
-#endif
+TEST(Readiness, OutlivesItsHandle) {
+  auto pair = std::make_unique<Pair>();
+  const Readiness readiness(pair->consumer);
+  const Readiness of_producer(pair->producer);
+  EXPECT_FALSE(is_readable(readiness));
+  pair.reset();
+  EXPECT_TRUE(is_readable(readiness));
+  EXPECT_TRUE(is_readable(of_producer));
+  EXPECT_TRUE(readiness.ready());
+}
+
+TEST(Readiness, OfAHandleThatIsNotAttached) {
+  const RingName name;
+  ConsumerOptions options;
+  options.auto_attach = false;
+  SharedRingBufferConsumer consumer(name.get(), kMebi, options);
+  const std::string text =
+      expect_code(ErrorCode::closed, [&] { const Readiness readiness(consumer); });
+  EXPECT_NE(text.find("attach()"), std::string::npos) << text;
+  consumer.attach();
+  EXPECT_FALSE(is_readable(Readiness(consumer)));
+}
+
+TEST(Readiness, InAForkedChild) {
+  Pair pair;
+  auto readiness = std::make_unique<Readiness>(pair.consumer);
   const pid_t child = fork();
   ASSERT_GE(child, 0);
   if (child == 0) {
+    alarm(kPatienceMs / 1000);
+    bool refused = false;
     try {
-      refuse_a_thread_and_go_on();
-    } catch (const std::exception& error) {
-      std::fprintf(stderr, "child: %s\n", error.what());
-      _exit(3);
+      const Readiness late(pair.consumer);
+    } catch (const Error& error) {
+      refused = error.code() == ErrorCode::forked_handle;
     }
-    _exit(0);
+    readiness.reset();
+    _exit(refused ? 0 : 1);
   }
-  expect_good_end(child);
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+  pair.push(10);
+  EXPECT_TRUE(becomes_readable(*readiness));
+  pair.expect_pop(10);
+  EXPECT_FALSE(is_readable(*readiness));
+}
+
+// ---- wait ---------------------------------------------------------------------------------------
+
+TEST(Wait, SaysWhichAreReady) {
+  Pair first;
+  Pair second;
+  const Readiness of_first(first.consumer);
+  const Readiness of_second(second.consumer);
+  EXPECT_TRUE(wait({&of_first, &of_second}, 10ms).empty());
+  EXPECT_TRUE(wait({&of_first, &of_second}, 0ms).empty());
+  EXPECT_TRUE(wait({}).empty());
+  std::thread pushes([&] { second.push(10); });
+  EXPECT_EQ(wait({&of_first, &of_second}), std::vector{&of_second});
+  pushes.join();
+  first.push(10);
+  EXPECT_EQ(wait({&of_first, &of_second}, 0ms), (std::vector{&of_first, &of_second}));
+  first.expect_pop(10);
+  second.consumer.close();
+  EXPECT_EQ(wait({&of_first, &of_second}, 20s), std::vector{&of_second});
+  expect_code(ErrorCode::invalid_argument, [&] { wait({&of_first, nullptr}); });
+}
+
+/// Readable, but taken by another handle: who waits does not come back for that.
+TEST(Wait, IsNotMisledByADescriptorThatLags) {
+  Pair pair;
+  auto other = pair.another_consumer();
+  const Readiness readiness(pair.consumer);
+  pair.push(10);
+  ASSERT_TRUE(becomes_readable(readiness));
+  ASSERT_TRUE(other.pop_raw(5s).has_value());
+  EXPECT_TRUE(wait({&readiness}, 20ms).empty());
+}
+
+std::atomic<bool> g_interrupted{false};
+
+TEST(Wait, AsksForInterruptions) {
+  ConsumerOptions options;
+  options.interrupt_check = [] { return g_interrupted.load(); };
+  Pair pair(kMebi, {}, options);
+  const Readiness readiness(pair.consumer);
+  std::thread interrupts([] { g_interrupted = true; });
+  expect_code(ErrorCode::interrupted, [&] { wait({&readiness}, 20s); });
+  interrupts.join();
 }
 
 }  // namespace

@@ -4,20 +4,16 @@
 from __future__ import annotations
 
 import dataclasses
-import select
 from typing import Any
 
 from ipc0cp import _core, errors
 from ipc0cp._codec.encoding import Encoded, Received, view_of
 from ipc0cp._codec.metadata import parse_metadata
 from ipc0cp._queue import codec as queue_codec
-from ipc0cp.log import logger
 from ipc0cp.ring_buffer import SharedRingBufferConsumer, SharedRingBufferProducer
 from ipc0cp.type_registry import TypeRegistry
 
 _REGISTRY = TypeRegistry.instance()
-#: Far longer than a thread takes to wake.
-_MOMENT_MS = 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,46 +88,14 @@ class QueueConsumer(SharedRingBufferConsumer):
 class Ends:
     """The two handles of one process. Closed by its destructor at the latest."""
 
-    __slots__ = ("consumer", "producer", "watchers")
+    __slots__ = ("consumer", "producer")
 
     def __init__(self, producer: QueueProducer, consumer: QueueConsumer) -> None:
         self.producer = producer
         self.consumer = consumer
-        #: One at most, of the first of several threads that come at once.
-        self.watchers: dict[str, _core.Watcher] = {}
         for end in (producer, consumer):
             end._handle.outlive_exit_hook()
 
-    def watch(self) -> int:
-        """A descriptor that is readable while there is something to get."""
-        watcher = self.watchers.get("get")
-        if watcher is None:
-            watcher = self.watchers.setdefault("get", self.consumer._handle.watcher())
-        if self._look(watcher):
-            # Its thread tells at once, unless another process is faster.
-            poll = select.poll()
-            poll.register(watcher.descriptor, select.POLLIN)
-            poll.poll(_MOMENT_MS)
-        return watcher.descriptor
-
-    def attempted(self) -> None:
-        """After each attempt to get, where `watchers` has one: what it says may be over."""
-        try:
-            for watcher in tuple(self.watchers.values()):
-                self._look(watcher)
-        except errors.Closed as error:
-            # What was got stays got, and the next call says it.
-            logger.debug("a queue is closed while its descriptor is in use: %s", error)
-
-    def _look(self, watcher: _core.Watcher) -> bool:
-        """Makes the descriptor readable soon if something is queued, and unreadable if not."""
-        is_filled = self.consumer._handle.stats()["messages"] > 0
-        if not is_filled:
-            watcher.take()
-        watcher.arm()
-        return is_filled
-
     def close(self) -> None:
-        self.watchers.clear()
         self.producer.close()
         self.consumer.close()
