@@ -29,6 +29,7 @@ PRODUCER = ("python", "producer.push(b")
 CONSUMER = ("python", "consumer.pop(timeout=5.0)")
 LOAN = ("python", "producer.loan(")
 ASYNCIO = ("python", "async for")
+WAIT = ("python", "wait([")
 LOGGING = ("python", "enable_logging()")
 CPP_CONSUMER = ("cpp", "ring_buffer.hpp")
 CPP_OUTCOME = ("cpp", "outcome")
@@ -40,7 +41,7 @@ CHORES = ("sh", "make help")
 PIPE = ("sh", "StdioProducer")
 BENCHMARK = ("sh", "run_benchmark.py")
 COVERED = [
-    *(PRODUCER, CONSUMER, LOAN, ASYNCIO, LOGGING),
+    *(PRODUCER, CONSUMER, LOAN, ASYNCIO, WAIT, LOGGING),
     *(CPP_CONSUMER, CPP_OUTCOME, TWO_COMMANDS, PIP, CMAKE, CMAKE_PROJECT, CHORES, PIPE, BENCHMARK),
 ]
 
@@ -76,6 +77,7 @@ class Running:
         self.process = subprocess.Popen(
             [str(word) for word in command],
             text=True,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
@@ -198,6 +200,19 @@ def test_asyncio(ring_name):
     ):
         producer.output()
         assert consumer.output() == "(480, 640, 3)\n"
+
+
+def test_wait(ring_name):
+    with (
+        ipc0cp.SharedRingBufferProducer(ring_name, 1 << 20) as producer,
+        Running(sys.executable, "-u", "-c", named(WAIT, ring_name)) as program,
+    ):
+        program.process.stdin.write("typed\n")
+        program.process.stdin.flush()
+        assert program.process.stdout.readline() == "typed\n"
+        assert producer.push("pushed", SECONDS)
+        producer.close()
+        assert program.output().split() == ["pushed", "None"]
 
 
 def test_pipe():
