@@ -22,10 +22,10 @@ namespace ipc0cp {
 /// - Of a producer: until a push, or a loan, finds no room or no consumer; then from when one of
 ///   that size may succeed. Such a push counts as waiting, and others leave room for it.
 ///
-/// Nobody polls: a thread of the library, which runs no code of yours, sleeps in the ring as a
-/// blocked pop does. All objects of one handle share it and the descriptor; it starts with the
-/// first and ends with the last, or when the handle is closed. Meanwhile each pop of the handle
-/// costs a look more, and one that leaves nothing behind a system call.
+/// Nobody polls: a thread of the library, which runs no code of yours but a log sink, sleeps in the
+/// ring as a blocked pop does. All objects of one handle share it and the descriptor; it starts
+/// with the first and ends with the last, or when the handle is closed. Meanwhile each pop of the
+/// handle costs a look more, and one that leaves nothing behind a system call.
 ///
 /// Only poll the descriptor: never read, write or close it. It is valid as long as this object,
 /// also after the handle is closed or gone: then it stays readable, so that whoever waits wakes up.

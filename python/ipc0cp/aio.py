@@ -30,9 +30,10 @@ _LONG_OPEN = 5.0
 _T = TypeVar("_T")
 _Handle = TypeVar("_Handle", bound="RingHandle")
 _Loop = asyncio.AbstractEventLoop
-_Entry = tuple[_Loop, "asyncio.Future[bool]"]
-#: The arguments of `Watcher.arm`.
+#: The arguments of `Watcher.arm`: what a push needs.
 _Wanted = tuple[int, int, bool, bool]
+_ANYTHING: _Wanted = (0, 0, False, False)
+_Entry = tuple[_Loop, "asyncio.Future[bool]", _Wanted]
 
 
 class Waiters:
@@ -52,9 +53,8 @@ class Waiters:
     """
 
     def __init__(self, handle: _core.ProducerHandle | _core.ConsumerHandle) -> None:
-        #: What the next wait is for.
-        self.wanted: _Wanted = (0, 0, False, False)
         self._handle = handle
+        self._pushes = isinstance(handle, _core.ProducerHandle)
         self._watchers: list[_core.Watcher] = []
         self._waiting: deque[_Entry] = deque()
         self._waiters_of: dict[_Loop, int] = {}
@@ -81,7 +81,7 @@ class Waiters:
         if self._handle.closed and not self._waiters_of:
             self._watchers.clear()
 
-    async def wait(self, seconds: float) -> bool:
+    async def wait(self, seconds: float, wanted: _Wanted = _ANYTHING) -> bool:
         """Whether a wake-up came in time; then the caller makes an attempt, and calls `attempted`.
 
         Raises:
@@ -91,7 +91,7 @@ class Waiters:
         loop = asyncio.get_running_loop()
         watcher = self._watcher
         future: asyncio.Future[bool] = loop.create_future()
-        entry = (loop, future)
+        entry = (loop, future, wanted)
         timer = None if seconds == math.inf else loop.call_later(seconds, _give_up, future)
         try:
             self._enter(entry, watcher)
@@ -110,7 +110,20 @@ class Waiters:
     def attempted(self) -> None:
         """A woken coroutine has done what it could; the next one may be woken."""
         if self._waiting:
-            self._watcher.arm(*self.wanted)
+            self._watcher.arm(*self._least_wanted())
+
+    def _least_wanted(self) -> _Wanted:
+        """Of all who wait: one that needs much keeps nobody from what is enough for others."""
+        if not self._pushes:
+            return _ANYTHING
+        try:
+            each = [wanted for _, _, wanted in self._waiting]
+        except RuntimeError:  # Another thread has entered or left.
+            return _ANYTHING
+        if not each:
+            return _ANYTHING
+        sizes, blocks, nobody_reads, no_memory = zip(*each, strict=True)
+        return min(sizes), min(blocks), all(nobody_reads), all(no_memory)
 
     def _enter(self, entry: _Entry, watcher: _core.Watcher) -> None:
         loop = entry[0]
@@ -119,7 +132,7 @@ class Waiters:
         if count == 0:
             loop.add_reader(watcher.descriptor, self._on_readable, watcher)
         self._waiting.append(entry)
-        watcher.arm(*self.wanted)
+        watcher.arm(*self._least_wanted())
 
     def _leave(
         self, entry: _Entry, watcher: _core.Watcher, timer: asyncio.TimerHandle | None
@@ -167,7 +180,7 @@ class Waiters:
         """Wakes the oldest waiter that still waits, whichever loop it belongs to; was there one?"""
         while True:
             try:
-                loop, future = self._waiting.popleft()
+                loop, future, _ = self._waiting.popleft()
             except IndexError:
                 return False
             try:
@@ -313,9 +326,7 @@ class Popping:
 class Pushing:
     """`push_async` of one producer."""
 
-    def __init__(
-        self, handle: _core.ProducerHandle, consumer_wait_timeout: float | None
-    ) -> None:
+    def __init__(self, handle: _core.ProducerHandle, consumer_wait_timeout: float | None) -> None:
         self._handle = handle
         self._consumer_wait_timeout = _core.timeout_seconds(
             consumer_wait_timeout, "consumer_wait_timeout"
@@ -352,5 +363,4 @@ class Pushing:
             finally:
                 if woken:
                     self._waiters.attempted()
-            self._waiters.wanted = _core.refused()
-            woken = await self._waiters.wait(left)
+            woken = await self._waiters.wait(left, _core.refused())

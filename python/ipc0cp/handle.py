@@ -197,6 +197,9 @@ class RingHandle(Handle):
         """
         return self._handle.fileno()
 
+    def _waited_ring(self) -> RingHandle:
+        return self
+
     def _is_ready(self) -> bool:
         return self._handle.ready()
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable
 from multiprocessing import context
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from ipc0cp import _core, errors
 from ipc0cp._queue.ends import QueueConsumer, Recipe
@@ -18,6 +18,9 @@ from ipc0cp._queue.reader import Reader
 from ipc0cp._queue.share import Share
 from ipc0cp._queue.tasks import OPEN, STOPPED, Tasks
 from ipc0cp.log import logger
+
+if TYPE_CHECKING:
+    from ipc0cp.handle import RingHandle
 
 _Item = TypeVar("_Item")
 _LEAST_BYTES = 1 << 20
@@ -266,8 +269,8 @@ class Queue(Tasks, Generic[_Item]):
         """
         return self._share.ends().consumer.fileno()
 
-    def _is_ready(self) -> bool:
-        return self._share.ends().consumer._is_ready()
+    def _waited_ring(self) -> RingHandle:
+        return self._share.ends().consumer
 
     @property
     def _reader(self) -> Reader:

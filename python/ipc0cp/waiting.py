@@ -7,17 +7,20 @@ import math
 import select
 import time
 from collections.abc import Iterable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ipc0cp import _core
 from ipc0cp.errors import Closed, InvalidArgument
 
+if TYPE_CHECKING:
+    from ipc0cp.handle import RingHandle
+
 #: Milliseconds that one poll(2) is given at most; its argument is an int of C.
 _MOST_MS = 1_000_000_000
-_Waited = TypeVar("_Waited")
+_Handle = TypeVar("_Handle")
 
 
-def wait(handles: Iterable[_Waited], timeout: float | None = None) -> list[_Waited]:
+def wait(handles: Iterable[_Handle], timeout: float | None = None) -> list[_Handle]:
     """Waits until at least one of several handles has something to do.
 
     >>> ipc0cp.wait([frames, commands], timeout=5.0)
@@ -43,14 +46,14 @@ def wait(handles: Iterable[_Waited], timeout: float | None = None) -> list[_Wait
         ForkedHandle, SystemFailure: in a forked child; without a descriptor or a thread.
     """
     deadline = time.monotonic() + _core.timeout_seconds(timeout)
-    waited = [(handle, _descriptor_of(handle)) for handle in handles]
+    waited = [_Waited(handle) for handle in handles]
     poll = select.poll()
-    for _, descriptor in waited:
+    for descriptor in [each.descriptor for each in waited]:
         if descriptor is not None:
             poll.register(descriptor, select.POLLIN)
     events = dict(poll.poll(0))
     while True:
-        found = [handle for handle, descriptor in waited if _is_ready(handle, descriptor, events)]
+        found = [each.handle for each in waited if each.is_ready(events)]
         left = deadline - time.monotonic()
         if found or left <= 0 or not waited:
             return found
@@ -58,32 +61,39 @@ def wait(handles: Iterable[_Waited], timeout: float | None = None) -> list[_Wait
         events = dict(poll.poll(milliseconds))
 
 
-def _descriptor_of(handle: Any) -> int | None:
-    """None: a call has an answer already, that the handle is closed."""
-    if isinstance(handle, int):
-        return handle
-    if not hasattr(handle, "fileno"):
-        raise TypeError(f"wait takes handles, queues, files and descriptors, not {handle!r}")
-    try:
-        return int(handle.fileno())
-    except Closed:
-        if not getattr(handle, "closed", False):
-            raise
-        return None
+class _Waited(Generic[_Handle]):
+    """One of them during a call. Its ring is kept: a queue that is closed drops its own."""
 
+    def __init__(self, handle: _Handle) -> None:
+        self.handle = handle
+        self._ring: RingHandle | None = None
+        #: None: a call has an answer already, that the handle is closed.
+        self.descriptor: int | None = None
+        try:
+            if hasattr(handle, "_waited_ring"):
+                self._ring = handle._waited_ring()
+            self.descriptor = _descriptor_of(handle if self._ring is None else self._ring)
+        except Closed:
+            if not getattr(handle, "closed", False):
+                raise
 
-def _is_ready(handle: Any, descriptor: int | None, events: dict[int, int]) -> bool:
-    if descriptor is None:
-        return True
-    event = events.get(descriptor, 0)
-    if event & select.POLLNVAL:
-        raise InvalidArgument(
-            f"descriptor {descriptor} of {handle!r} is not open; leave it out, or open it first"
-        )
-    look = getattr(handle, "_is_ready", None)
-    if look is None:
+    def is_ready(self, events: dict[int, int]) -> bool:
+        if self.descriptor is None:
+            return True
+        if self._ring is not None:
+            return self._ring._is_ready()
+        event = events.get(self.descriptor, 0)
+        if event & select.POLLNVAL:
+            raise InvalidArgument(
+                f"descriptor {self.descriptor} of {self.handle!r} is not open; leave it out, or"
+                " open it first"
+            )
         return event != 0
-    try:
-        return bool(look())
-    except Closed:
-        return True
+
+
+def _descriptor_of(source: object) -> int:
+    if isinstance(source, int):
+        return source
+    if not hasattr(source, "fileno"):
+        raise TypeError(f"wait takes handles, queues, files and descriptors, not {source!r}")
+    return int(source.fileno())

@@ -9,6 +9,7 @@ import os
 import signal
 import time
 
+import numpy as np
 import pytest
 from helpers import MIB, PATIENCE, Background, run_python
 
@@ -170,3 +171,30 @@ def test_a_thread_that_cannot_be_started_is_a_system_failure(ring_name):
     assert "RLIMIT_AS (ulimit -v) is 1048576" in refusal
     assert ring_name in refusal
     assert waits == "waits"
+
+
+def test_what_is_enough_for_one_does_not_wait_for_another(ring):
+    """The large one waits for views that are kept; in the room that is left the small ones go."""
+    producer, consumer = ring
+    large = np.zeros(4 * MIB - 4096, np.uint8)
+    small_one = np.zeros(300_000, np.uint8)
+
+    async def main():
+        assert await producer.push_async(large)
+        view = await consumer.pop_async()
+        assert await producer.push_async(large, PATIENCE)  # Into the relief block.
+        assert not await producer.push_async(small_one, 0.05)
+        small = asyncio.create_task(producer.push_async(small_one))
+        waiting = asyncio.create_task(producer.push_async(large))
+        await asyncio.sleep(0.05)
+        assert not small.done() and not waiting.done()
+        await consumer.pop_async(copy=True)  # The relief block is free, which both could use.
+        await asyncio.wait([small, waiting], return_when=asyncio.FIRST_COMPLETED)
+        del view
+        while len(await consumer.pop_async(copy=True)) != len(small_one):
+            pass
+        assert await small
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+
+    run(main())

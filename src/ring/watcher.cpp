@@ -99,9 +99,11 @@ void Watcher::rearm(const shm::RoomWanted& wanted) noexcept {
       least.message_bytes = std::min(wanted.message_bytes, wanted_.message_bytes);
     }
     was_armed = begin_wait(least);
+    // The thread sleeps for more: it begins anew.
+    if (is_less) given_up_.store(true, std::memory_order_seq_cst);
   }
   if (!was_armed) platform::futex_wake(changes_, 1);
-  if (is_less) channel_.ring().space_event().wake_all();  // The thread sleeps for more.
+  if (is_less) channel_.ring().space_event().wake_all();
 }
 
 /// Under the mutex. @return whether a wait was under way; else the thread is to be woken.
@@ -171,6 +173,7 @@ void Watcher::run() noexcept {
     const std::uint32_t seen = changes_.load(std::memory_order_acquire);
     const bool armed = armed_;
     const shm::RoomWanted wanted = wanted_;
+    if (armed) given_up_.store(false, std::memory_order_relaxed);
     lock.unlock();
     if (!armed) {
       park(seen, told);
@@ -182,7 +185,7 @@ void Watcher::run() noexcept {
     lock.lock();
     told = false;
     if (!armed) continue;
-    if (!armed_ || given_up_.load(std::memory_order_acquire)) {
+    if (!armed_) {
       // The wait may have taken a wake that nobody is told of.
       if (purpose_ == For::answer) channel_.watch().pass_wake_on();
       continue;

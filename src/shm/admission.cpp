@@ -66,16 +66,17 @@ bool Admission::would_admit(const RoomWanted& wanted) noexcept {
   if (header.retired.load(std::memory_order_relaxed) != 0) return true;
   const bool nobody_reads = header.consumers == 0;
   if (nobody_reads || wanted.nobody_reads) return nobody_reads != wanted.nobody_reads;
+  const std::uint64_t block_bytes = std::max(wanted.block_bytes, BlockPlan{}.block_bytes());
   Blocks& blocks = ring_.blocks();
   blocks.collect();
   if (header.priority != 0 && must_yield(wanted.message_bytes)) return false;
   if (blocks.has_room_for(wanted.message_bytes)) {
     if (blocks.lacks_descriptors() && !wanted.no_memory) return true;
-    if (blocks.has_hole_for(wanted.block_bytes)) return true;
-    if (!wanted.no_memory && growth_.may_reach(wanted.block_bytes)) return true;
+    if (blocks.has_hole_for(block_bytes)) return true;
+    if (!wanted.no_memory && growth_.may_reach(block_bytes)) return true;
   }
   return has_priority() && !blocks.unread_limit_reached() &&
-         growth_.may_take_relief(wanted.block_bytes, wanted.no_memory);
+         growth_.may_take_relief(block_bytes, wanted.no_memory);
 }
 
 /// Whether this request would take room that an older want, the one with priority, waits for.

@@ -190,6 +190,7 @@ class Channel final : public HandleLifetime {
   void drop_borrowed(Message& message) noexcept;
 
   // channel_wait.cpp
+  static void note_refused(const RoomWanted& wanted) noexcept;
   void tell_refused(const RoomWanted& wanted) noexcept;
   void tell_result(const PushRequest& request, ErrorCode result) noexcept;
   ErrorCode push_slowly(PushRequest& request, Deadline& deadline, ErrorCode first_result) noexcept;

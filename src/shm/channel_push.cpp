@@ -106,7 +106,11 @@ ErrorCode Channel::publish(Loan& loan, std::string_view metadata, Deadline& dead
     std::memcpy(block + plan.metadata_offset(), metadata.data(), metadata.size());
   }
   const ErrorCode locked = lock(deadline);
-  if (locked != ErrorCode::ok) return locked;
+  if (locked != ErrorCode::ok) {
+    // The loan may be published later, so nobody is told; who gives it up has room for another.
+    note_refused({plan.payload_bytes + metadata.size(), plan.block_bytes()});
+    return locked;
+  }
   Blocks& blocks = ring_->blocks();
   if (blocks.word_of(loan.descriptor_) != loan.word_) {
     ring_->unlock();

@@ -94,11 +94,13 @@ void Channel::tell_result(const PushRequest& request, ErrorCode result) noexcept
 }
 
 void Channel::tell_refused(const RoomWanted& wanted) noexcept {
-  t_refused = wanted;
+  note_refused(wanted);
   if (CallObserver* observer = observers_.of_calls()) observer->refused(wanted);
 }
 
 RoomWanted Channel::refused_here() noexcept { return t_refused; }
+
+void Channel::note_refused(const RoomWanted& wanted) noexcept { t_refused = wanted; }
 
 ErrorCode Channel::try_push_while_waiting(PushRequest& request, Deadline& deadline) noexcept {
   const ErrorCode locked = lock(deadline);

@@ -10,9 +10,15 @@ constexpr std::int64_t kLockPatienceNs = 5 * platform::kMillisecond;
 
 }  // namespace
 
+/// As AttachedRing::check_while_waiting, but for the user's check: that is for his own threads.
+bool Watch::is_over() noexcept {
+  return ring_.forked() ||
+         ring_.sweep(platform::now_ns(), AttachedRing::kSweepIntervalNs) != ErrorCode::ok;
+}
+
 bool Watch::answer_is_ready() noexcept {
   if (ring_.header().queued.load(std::memory_order_relaxed) != 0) return true;
-  return ring_.check_while_waiting(platform::now_ns()) != ErrorCode::ok || has_answer();
+  return is_over() || has_answer();
 }
 
 bool Watch::has_answer() noexcept {
@@ -38,7 +44,7 @@ void Watch::await_answer(const std::atomic<bool>& given_up) noexcept {
 /// Asks the ring instead of counting what was freed: two producers that each woke the other with an
 /// attempt in vain would go on so for ever.
 bool Watch::room_is_ready(const RoomWanted& wanted) noexcept {
-  if (ring_.check_while_waiting(platform::now_ns()) != ErrorCode::ok) return true;
+  if (is_over()) return true;
   const ErrorCode locked = ring_.lock(platform::now_ns() + kLockPatienceNs);
   if (locked != ErrorCode::ok) return locked != ErrorCode::timeout;
   admission_.keep_want(true);

@@ -39,6 +39,7 @@ class Watch {
   void forget_want() noexcept;
 
  private:
+  [[nodiscard]] bool is_over() noexcept;
   [[nodiscard]] bool answer_is_ready() noexcept;
   [[nodiscard]] bool room_is_ready(const RoomWanted& wanted) noexcept;
 

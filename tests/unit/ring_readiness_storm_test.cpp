@@ -125,7 +125,11 @@ void take_somehow(Pair& pair, const Readiness& readiness, unsigned way) {
       if (!wait({&readiness}, 100us).empty()) pair.consumer.try_pop_raw(outcome);
       break;
     case 5:
-      if (pair.header().queued != 0) pair.consumer.pop_many_raw(2);
+      try {
+        pair.consumer.pop_many_raw(2, 100us);
+      } catch (const Error& error) {
+        EXPECT_EQ(error.code(), ErrorCode::timeout) << error.what();
+      }
       break;
     default:
       break;  // Straight to poll.

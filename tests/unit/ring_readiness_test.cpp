@@ -248,6 +248,7 @@ TEST(Readiness, TheSmallerOfTwoRefusedPushesCounts) {
     if (!is_readable(readiness, 500)) break;
   }
   EXPECT_FALSE(pair.push(60 * kKibi, 1, Timeout::none()));
+  EXPECT_FALSE(is_readable(readiness, kMomentMs)) << "by now the thread sleeps for that";
   EXPECT_FALSE(pair.push(4 * kKibi, 1, Timeout::none()));
   EXPECT_FALSE(pair.push(60 * kKibi, 1, Timeout::none()));
   pair.expect_pop(4 * kKibi);
