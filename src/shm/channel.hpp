@@ -195,7 +195,8 @@ class Channel final : public HandleLifetime {
   void tell_result(const PushRequest& request, ErrorCode result) noexcept;
   ErrorCode push_slowly(PushRequest& request, Deadline& deadline, ErrorCode first_result) noexcept;
   ErrorCode try_push_while_waiting(PushRequest& request, Deadline& deadline) noexcept;
-  ErrorCode try_push_beside_growth(PushRequest& request, Deadline& deadline) noexcept;
+  ErrorCode try_push_beside_growth(PushRequest& request, Deadline& deadline,
+                                   std::int64_t end_ns) noexcept;
   ErrorCode add_descriptors_and_try_push(PushRequest& request, Deadline& deadline) noexcept;
   ErrorCode reserve_and_try_push(PushRequest& request, Deadline& deadline) noexcept;
   template <class Target>

@@ -22,27 +22,28 @@ ErrorCode Channel::push_slowly(PushRequest& request, Deadline& deadline,
   const std::int64_t start_ns = platform::now_ns();
   std::int64_t nobody_since_ns = start_ns;
   bool logged = false;
-  bool looked = false;
-  bool has_grown = false;
+  std::int64_t patient_until_ns = 0;  // Of a call that never waits; 0: it has not looked again yet.
   ErrorCode result = first_result;
   while (true) {
     if (request.must_reserve()) {
       result = request.reserve == PushRequest::Reserve::descriptors
                    ? add_descriptors_and_try_push(request, deadline)
                    : reserve_and_try_push(request, deadline);
-      has_grown = true;
       if (request.must_reserve()) continue;
     }
     const bool nobody_reads = result == ErrorCode::no_consumers;
     if (result != ErrorCode::buffer_full && !nobody_reads) break;
     if (deadline.never_waits()) {
       // Not waiting is no reason not to notice that somebody died with the room in his hands.
-      if (looked) break;
-      looked = true;
-      const ErrorCode state = ring_->sweep(platform::now_ns(), AttachedRing::kSweepIntervalNs);
-      result = state != ErrorCode::ok ? state
-               : has_grown            ? try_push_while_waiting(request, deadline)
-                                      : try_push_beside_growth(request, deadline);
+      const std::int64_t now_ns = platform::now_ns();
+      if (patient_until_ns == 0) {
+        patient_until_ns = now_ns + Deadline::kLockPatienceNs;
+        result = ring_->sweep(now_ns, AttachedRing::kSweepIntervalNs);
+        if (result != ErrorCode::ok) break;
+      } else if (nobody_reads || !request.beside_growth || now_ns >= patient_until_ns) {
+        break;
+      }
+      result = try_push_beside_growth(request, deadline, patient_until_ns);
       continue;
     }
     if (nobody_reads && ring_->retired()) break;
@@ -117,8 +118,9 @@ ErrorCode Channel::try_push_while_waiting(PushRequest& request, Deadline& deadli
 
 /// For a call that never waits. A piece of memory that somebody has reserved, which takes about
 /// 2 ms, is to it like a lock that is merely busy.
-ErrorCode Channel::try_push_beside_growth(PushRequest& request, Deadline& deadline) noexcept {
-  const std::int64_t end_ns = platform::deadline_after(Deadline::kLockPatienceNs);
+/// @param end_ns of its patience: one for the whole call, also if it grows the ring itself.
+ErrorCode Channel::try_push_beside_growth(PushRequest& request, Deadline& deadline,
+                                          std::int64_t end_ns) noexcept {
   while (true) {
     const std::uint32_t announced = ring_->space_event().announce();
     const ErrorCode result = try_push_while_waiting(request, deadline);
@@ -155,6 +157,7 @@ ErrorCode Channel::reserve_and_try_push(PushRequest& request, Deadline& deadline
     } else {
       growth.give_up(request);
       result = try_push(request);
+      request.beside_growth = growth.in_progress();
       if (got < wanted && result == ErrorCode::buffer_full && !growth.fits(request)) {
         result = ErrorCode::no_space;
       }
@@ -180,6 +183,7 @@ ErrorCode Channel::add_descriptors_and_try_push(PushRequest& request, Deadline& 
   }
   if (!request.no_memory) growth.move_descriptor_mark(request);
   const ErrorCode result = try_push(request);
+  request.beside_growth = growth.in_progress();
   if (result == ErrorCode::ok) admission_.note_served(request);
   const ErrorCode unlocked = ring_->unlock();
   return unlocked == ErrorCode::ok ? result : unlocked;

@@ -295,6 +295,37 @@ TEST(Closing, ViewOutlivesTheWholeRing) {
   EXPECT_TRUE(equal(view->payload(), bytes_of(9000, 3)));
 }
 
+// ---- beside who grows the ring ------------------------------------------------------------------
+
+/// How long a call that never waits looks for room of `bytes` before it says "full".
+std::chrono::nanoseconds time_to_say_full(Pair& pair, std::size_t bytes) {
+  const auto payload = bytes_of(bytes);
+  const auto asked = std::chrono::steady_clock::now();
+  EXPECT_FALSE(pair.producer.try_push_raw({}, payload));
+  return std::chrono::steady_clock::now() - asked;
+}
+
+/// Somebody has a piece of memory reserved, and does not come to the end of it.
+TEST(BesideGrowth, ACallThatNeverWaitsIsPatient) {
+  Pair pair(16 * kMebi);
+  pair.header().growing = 3;
+  EXPECT_GE(time_to_say_full(pair, kMebi), 5ms);
+  pair.header().growing = kNone;
+  EXPECT_TRUE(pair.producer.try_push_raw({}, bytes_of(kMebi)));
+}
+
+TEST(BesideGrowth, AlsoIfItAddsDescriptorsItself) {
+  ProducerOptions options;
+  options.max_messages = 3000;
+  Pair pair(16 * kMebi, options);
+  while (!pair.ring().blocks().lacks_descriptors()) ASSERT_TRUE(pair.push(1, 1, 0ms));
+  pair.header().growing = pair.segment().geometry().relief_descriptor();
+  EXPECT_GE(time_to_say_full(pair, 8 * kMebi), 5ms) << "full, said at once";
+  EXPECT_FALSE(pair.ring().blocks().lacks_descriptors());
+  pair.header().growing = kNone;
+  EXPECT_TRUE(pair.producer.try_push_raw({}, bytes_of(8 * kMebi)));
+}
+
 TEST(Closing, DuringGrowthLeavesTheRingAbleToGrow) {
   Pair pair(512 * kMebi);
   auto doomed = pair.another_producer();
