@@ -20,8 +20,9 @@ constexpr std::size_t kMostShown = 3;
 /// A directory of tens of thousands of files is not read to its end for a line of text.
 constexpr std::size_t kMostLookedAt = 4096;
 
-/// Characters to insert, delete or replace (Levenshtein).
-std::size_t distance(std::string_view left, std::string_view right) {
+}  // namespace
+
+std::size_t edit_distance(std::string_view left, std::string_view right) {
   std::vector<std::size_t> row(right.size() + 1);
   std::iota(row.begin(), row.end(), std::size_t{0});
   for (std::size_t i = 0; i < left.size(); ++i) {
@@ -35,8 +36,6 @@ std::size_t distance(std::string_view left, std::string_view right) {
   return row.back();
 }
 
-}  // namespace
-
 std::string similar_names(const std::string& name) {
   std::vector<std::pair<std::size_t, std::string>> found;
   std::error_code error;
@@ -47,7 +46,7 @@ std::string similar_names(const std::string& name) {
     const std::string file = entry->path().filename().string();
     if (file.rfind(kFilePrefix, 0) != 0) continue;
     std::string other = file.substr(kFilePrefix.size());
-    const std::size_t apart = distance(name, other);
+    const std::size_t apart = edit_distance(name, other);
     if (apart > 0 && apart <= std::max<std::size_t>(2, name.size() / 3)) {
       found.emplace_back(apart, std::move(other));
     }
