@@ -15,6 +15,9 @@ if(TARGET ipc0cp_flatbuffers)
   install(TARGETS ipc0cp_flatbuffers EXPORT ipc0cpFlatbuffersTargets)
   install(EXPORT ipc0cpFlatbuffersTargets NAMESPACE ipc0cp:: DESTINATION ${package_directory})
 endif()
+if(ipc0cp_builds_program)
+  ipc0cp_install_program(${CMAKE_INSTALL_BINDIR} ${CMAKE_INSTALL_DATADIR})
+endif()
 install(DIRECTORY include/ipc0cp DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 
 configure_package_config_file(cmake/ipc0cpConfig.cmake.in

@@ -85,12 +85,12 @@ def check_clang_tidy(jobs: int) -> bool:
         return False
     (BUILD / "tidy").mkdir(exist_ok=True)
     context = [ROOT / ".clang-tidy", *sorted(ROOT.glob("include/**/*.hpp")),
-               *sorted(ROOT.glob("src/**/*.hpp"))]
+               *sorted(ROOT.glob("src/**/*.hpp")), *sorted(ROOT.glob("cli/*.hpp"))]
     key = hashlib.sha256(b"".join(path.read_bytes() for path in context)).hexdigest()
-    flags = library_flags()
+    flags = [*library_flags(), '-DIPC0CP_VERSION=""']  # What the program is compiled with besides.
+    sources = [*ROOT.glob("src/**/*.cpp"), *ROOT.glob("cli/*.cpp")]
     with ThreadPoolExecutor(jobs) as pool:
-        clean = list(pool.map(lambda source: tidy_one(source, flags, key),
-                              ROOT.glob("src/**/*.cpp")))
+        clean = list(pool.map(lambda source: tidy_one(source, flags, key), sources))
     return all(clean)
 
 

@@ -51,6 +51,13 @@ HANDLE_HEADERS = {"array_loan", "consumer", "exit", "producer", "readiness", "re
                   "ring_buffer", "ring_keeper", "stdio"}
 BELOW_THE_HANDLES = {"rules", "platform", "shm", "objects"}
 
+# The program looks at rings through public headers; behind them it needs names, their files, and
+# what JSON and text must be. Its own headers lie beside its sources.
+BEHIND_THE_PROGRAM = {"platform/ring_directory", "rules/json_reader", "rules/json_text",
+                      "shm/removal", "shm/ring_name", "shm/similar_names"}
+SYSTEM_OF_THE_PROGRAM = {"external", "interrupt", "run_bench", "run_record", "standard_streams",
+                         "terminal"}
+
 # Public headers that show another library; nothing else includes them.
 OPT_IN_HEADERS = {"json.hpp", "flatbuffer.hpp"}
 
@@ -110,6 +117,8 @@ def check_includes(path: PurePosixPath, text: str) -> Iterator[str]:
     includes = [(match[1] == '"', match[2]) for match in INCLUDE.finditer(text)]
     if path.is_relative_to("include"):
         yield from check_public_includes(path, includes)
+    elif path.is_relative_to("cli"):
+        yield from check_program_includes(path, includes)
     elif path.is_relative_to("src"):
         yield from check_private_includes(path, includes)
 
@@ -143,6 +152,16 @@ def check_private_includes(path: PurePosixPath, includes: list[tuple[bool, str]]
             yield f"{path}: must not know {name}"
         elif not may_include(stem, target):
             yield f"{path}: includes upwards, {name} lies above or in a room it must not know"
+
+
+def check_program_includes(path: PurePosixPath, includes: list[tuple[bool, str]]) -> Iterator[str]:
+    for is_own, name in includes:
+        if not is_own and SYSTEM_HEADER.fullmatch(name) and path.stem not in SYSTEM_OF_THE_PROGRAM:
+            yield f"{path}: system header {name} in a command; see SYSTEM_OF_THE_PROGRAM"
+        if not is_own or "/" not in name or name.startswith("ipc0cp/"):
+            continue
+        if str(PurePosixPath(name).with_suffix("")) not in BEHIND_THE_PROGRAM:
+            yield f"{path}: the program must not know {name}; see BEHIND_THE_PROGRAM"
 
 
 ALL_RULES = (check_spdx, check_lengths, check_python_functions, check_includes)

@@ -68,6 +68,7 @@ PACKAGES: dict[str, dict[str, Callable[[], bool]]] = {
         "make": lambda: has_command("make"),
         "cmake": has_cmake,
         "nlohmann-json3-dev": lambda: has_header("nlohmann/json.hpp"),
+        "libcli11-dev": lambda: has_header("CLI/CLI.hpp"),
     },
     "tests": {
         "libgtest-dev": lambda: has_header("gtest/gtest.h"),

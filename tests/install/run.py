@@ -42,7 +42,16 @@ def check_static(build_directory: Path, work: Path) -> Path:
     check_pkg_config(moved, work / "by-pkg-config-static")
     count = check_requests(moved, work / "find")
     print(f"{count} requests of find_package answered")
+    check_program(moved)
     return moved
+
+
+def check_program(prefix: Path) -> None:
+    """The program, its man page and its completions, where shells and man(1) look for them."""
+    assert run(prefix / "bin" / "ipc0cp", "--version").startswith("ipc0cp ")
+    for page in ("man/man1/ipc0cp.1", "bash-completion/completions/ipc0cp",
+                 "zsh/site-functions/_ipc0cp", "fish/vendor_completions.d/ipc0cp.fish"):
+        assert "rm" in (prefix / "share" / page).read_text(), page
 
 
 def check_staged(build_directory: Path, work: Path) -> None:

@@ -26,6 +26,7 @@ from pythons import EXPECTED, STABLE_ABI, Interpreter, find_interpreters
 HIDDEN_DIRECTORIES = [
     "/usr/include/nlohmann", "/usr/include/gtest", "/usr/share/cmake/nlohmann_json",
     "/usr/lib/x86_64-linux-gnu/cmake/GTest", "/usr/lib/cmake/GTest",
+    "/usr/include/CLI", "/usr/share/cmake/CLI11",
 ]
 HIDE = """
 for directory in {directories}; do mount -t tmpfs none "$directory"; done
@@ -67,7 +68,7 @@ def build_sdist(work: Path) -> Path:
     with tarfile.open(archive) as tar:
         names = {name.split("/", 1)[1] for name in tar.getnames() if "/" in name}
     needed = tracked("CMakeLists.txt", "pyproject.toml", "README.md", "LICENSE", "cmake", "include",
-                     "src", "bindings/python", "python/ipc0cp")
+                     "src", "cli", "bindings/python", "python/ipc0cp")
     assert needed <= names, f"not in the sdist: {sorted(needed - names)}"
     built = {name for name in names
              if re.search(r"\.(so|o|a|pyc|whl)$|^(build|\.venv|\.git)/", name)}
@@ -103,7 +104,9 @@ def check_wheel(wheel: Path, builder: Interpreter) -> None:
                if "__pycache__" not in name}
     information = {f"{metadata.rsplit('/', 1)[0]}/{name}"
                    for name in ("METADATA", "WHEEL", "RECORD", "licenses/LICENSE")}
-    expected = package | information | {extension, "ipc0cp/_core.pyi"}
+    data = {name for name in names if ".data/" in name}
+    assert f"{metadata.split('.dist-info/')[0]}.data/scripts/ipc0cp" in data, sorted(names)
+    expected = package | information | data | {extension, "ipc0cp/_core.pyi"}
     assert names == expected, f"too many or too few files: {sorted(names ^ expected)}"
     check_extension(target)
 
@@ -129,6 +132,15 @@ def check_installed(wheel: Path, venv: Path) -> None:
     run(python, "-m", "pip", "install", "-q", wheel)
     run(python, "-m", "pip", "check")
     print(run(python, "-I", HERE / "smoke.py").strip())
+    check_program(venv / "bin" / "ipc0cp")
+
+
+def check_program(command: Path) -> None:
+    """It is the program, or says how to get it where the build had not what it needs."""
+    if command.read_bytes().startswith(b"\x7fELF"):
+        assert run(command, "--version").startswith("ipc0cp ")
+    else:
+        refuse(command, "ls", says="apt-get install libcli11-dev nlohmann-json3-dev")
 
 
 def check_typed_user(venv: Path) -> None:

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "external.hpp"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+#include <set>
+#include <sstream>
+#include <string_view>
+#include <system_error>
+
+namespace ipc0cp::cli {
+namespace {
+
+constexpr std::string_view kPrefix = "ipc0cp-";
+
+}  // namespace
+
+int become_external(const std::string& word, const std::vector<std::string>& arguments) {
+  const std::string program = std::string(kPrefix) + word;
+  std::vector<char*> words{const_cast<char*>(program.c_str())};
+  for (const std::string& argument : arguments)
+    words.push_back(const_cast<char*>(argument.c_str()));
+  words.push_back(nullptr);
+  execvp(program.c_str(), words.data());
+  return errno;
+}
+
+std::vector<std::string> external_words() {
+  const char* path = std::getenv("PATH");
+  std::istringstream directories(path == nullptr ? "" : path);
+  std::set<std::string> words;
+  for (std::string directory; std::getline(directories, directory, ':');) {
+    std::error_code error;
+    std::filesystem::directory_iterator entry(directory, error);
+    for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
+      const std::string name = entry->path().filename().string();
+      if (name.starts_with(kPrefix) && access(entry->path().c_str(), X_OK) == 0) {
+        words.insert(name.substr(kPrefix.size()));
+      }
+    }
+  }
+  return {words.begin(), words.end()};
+}
+
+}  // namespace ipc0cp::cli

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+// Ctrl-C and SIGTERM end what is going on, orderly: rings are left and streams are closed.
+#pragma once
+
+namespace ipc0cp::cli {
+
+/// From here on SIGINT, SIGTERM and SIGHUP are remembered; a second one ends the program at once.
+void heed_signals();
+/// Whether one came. An `InterruptCheck` of handles.
+bool interrupted() noexcept;
+/// Sleeps for so many seconds, or until a signal comes. @return whether none came.
+bool sleep_for(double seconds);
+
+}  // namespace ipc0cp::cli

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+// ipc0cp record: the messages of a ring and their times into a file.
+#include <unistd.h>
+
+#include <chrono>
+#include <cstring>
+#include <iostream>
+#include <memory>
+
+#include "declared.hpp"
+#include "failure.hpp"
+#include "file_types.hpp"
+#include "interrupt.hpp"
+#include "ipc0cp/message.hpp"
+#include "ipc0cp/stdio.hpp"
+#include "recording.hpp"
+#include "ring_ends.hpp"
+#include "text.hpp"
+
+namespace ipc0cp::cli {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+struct Options {
+  std::string name;
+  std::string file;
+  std::optional<double> seconds;
+  std::optional<double> timeout;
+};
+
+/// A message goes to one consumer: what is recorded does not reach a worker.
+void check_alone(const SharedRingBufferConsumer& consumer, const std::string& name, bool before) {
+  const std::uint32_t others = consumer.stats().active_consumers - 1;
+  if (others == 0) return;
+  throw Failure(kFailed,
+                "ring '" + name + "' has " + counted(others, "other consumer") +
+                    (before ? "; recording would take messages from them"
+                            : " now; recording has ended, it would take messages from them") +
+                    ". Record a ring that nobody else reads, or send the recording on: ipc0cp "
+                    "record " +
+                    name + " - | tee FILE | ipc0cp replay - OTHER");
+}
+
+StdioProducer open_output(const std::string& path) {
+  StdioProducerOptions options;
+  options.interrupt_check = nullptr;  // A frame that has begun is finished.
+  if (path == "-") return StdioProducer(options);
+  FilePointer file = open_file(path, "wb");
+  const int descriptor = dup(fileno(file.get()));
+  return StdioProducer(descriptor, Ownership::owned, options);
+}
+
+class Recording {
+ public:
+  explicit Recording(const Options& options)
+      : options_(options),
+        timeout_(timeout_of(options.timeout)),
+        consumer_(open_consumer(options.name, std::nullopt, timeout_, false)) {
+    check_alone(consumer_, options.name, true);
+  }
+
+  int run() {
+    StdioProducer output = open_output(options_.file);
+    start_ = Clock::now();
+    output.push_raw(recording_start(options_.name), {});
+    bool ended = false;
+    try {
+      ended = record_until_end(output);
+    } catch (const Failure&) {
+      output.close();  // What is recorded up to here is whole.
+      throw;
+    }
+    output.close();
+    if (ended) leave_ended_ring(consumer_);
+    consumer_.close();
+    std::cerr << "ipc0cp: recorded " << counted(messages_, "message") << ", "
+              << short_bytes(static_cast<double>(bytes_)) << " of ring '" << options_.name
+              << "' in " << short_time(elapsed()) << "\n";
+    return kDone;
+  }
+
+ private:
+  [[nodiscard]] double elapsed() const {
+    return std::chrono::duration<double>(Clock::now() - start_).count();
+  }
+
+  /// @return whether the stream has ended; else it was the time, or a signal.
+  bool record_until_end(StdioProducer& output) {
+    constexpr double kLooksAroundEach = 0.2;
+    double waited_since = 0;
+    while (!interrupted()) {
+      const double left = options_.seconds ? *options_.seconds - elapsed() : kLooksAroundEach;
+      if (left <= 0) return false;
+      ErrorCode outcome = ErrorCode::ok;
+      const std::optional<Message> message = consumer_.pop_raw(
+          std::chrono::duration<double>(std::min(left, kLooksAroundEach)), outcome);
+      if (message) {
+        write(output, *message);
+        waited_since = elapsed();
+      } else if (outcome == ErrorCode::end_of_stream) {
+        return true;
+      } else if (outcome == ErrorCode::timeout) {
+        if (options_.timeout && elapsed() - waited_since > *options_.timeout) {
+          throw Failure(kTimedOut, "no message has come to ring '" + options_.name + "' for " +
+                                       short_time(*options_.timeout));
+        }
+      } else if (outcome != ErrorCode::interrupted) {
+        // The same again, with the sentence.
+        static_cast<void>(consumer_.pop_raw(Timeout::none()));
+      }
+      if (elapsed() - looked_around_ > kLooksAroundEach) {
+        looked_around_ = elapsed();
+        check_alone(consumer_, options_.name, false);
+      }
+    }
+    return false;
+  }
+
+  void write(StdioProducer& output, const Message& message) {
+    const auto since = std::chrono::nanoseconds(Clock::now() - start_).count();
+    const auto nanoseconds = static_cast<std::uint64_t>(since);
+    output.push_raw(kTimeMetadata, std::as_bytes(std::span(&nanoseconds, 1)));
+    output.push_raw(message.metadata(), message.payload());
+    ++messages_;
+    bytes_ += message.payload().size();
+  }
+
+  const Options& options_;
+  Timeout timeout_;
+  SharedRingBufferConsumer consumer_;
+  Clock::time_point start_;
+  double looked_around_ = 0;
+  std::uint64_t messages_ = 0;
+  std::uint64_t bytes_ = 0;
+};
+
+}  // namespace
+
+std::function<int()> prepare_record(Arguments& arguments) {
+  const auto options = std::make_shared<Options>();
+  arguments.ring(options->name);
+  arguments.required_text("file", options->file, kFileKind, "File to write; - for standard output");
+  arguments.seconds("--for", options->seconds, "Stop after this time; the ring stays");
+  arguments.seconds("-t,--timeout", options->timeout,
+                    "How long to wait for the ring, and for each message; then exit with 2");
+  return [options] { return Recording(*options).run(); };
+}
+
+}  // namespace ipc0cp::cli

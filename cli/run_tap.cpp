@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+// ipc0cp tap: what is queued in a ring, without taking it.
+#include <cerrno>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "declared.hpp"
+#include "failure.hpp"
+#include "interrupt.hpp"
+#include "ipc0cp/error.hpp"
+#include "preview.hpp"
+#include "ring_json.hpp"
+#include "text.hpp"
+
+namespace ipc0cp::cli {
+namespace {
+
+struct Options {
+  std::string name;
+  std::optional<std::uint64_t> count;
+  bool follow = false;
+  bool json = false;
+};
+
+constexpr std::size_t kShownAtATime = 16;
+constexpr std::size_t kMostAtATime = 1024;
+constexpr double kLooksEach = 0.05;
+
+std::vector<inspect::MessagePreview> look(const Options& options, std::size_t most,
+                                          std::uint64_t after_id) {
+  inspect::PreviewOptions wanted;
+  wanted.max_messages = most;
+  wanted.after_id = after_id;
+  try {
+    return inspect::preview(options.name, wanted);
+  } catch (const Error& error) {
+    if (error.system_errno() != ENOENT) throw;
+    no_such_ring(options.name);
+  }
+}
+
+/// What is no UTF-8 becomes the sign for that.
+std::string valid(const std::string& text) {
+  return Json::parse(Json(text).dump(-1, ' ', false, Json::error_handler_t::replace));
+}
+
+std::string hex(std::span<const std::byte> bytes) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string text;
+  for (const std::byte byte : bytes) {
+    text += kDigits[std::to_integer<unsigned>(byte) >> 4];
+    text += kDigits[std::to_integer<unsigned>(byte) & 15];
+  }
+  return text;
+}
+
+Json message_json(const inspect::MessagePreview& message, std::int64_t now_ns) {
+  return {{"id", message.id},
+          {"type", valid(type_of(message.metadata))},
+          {"payload_bytes", message.payload_bytes},
+          {"metadata_bytes", message.metadata_bytes},
+          {"deliveries", message.deliveries},
+          {"age_seconds", age_json(message.published_ns, now_ns)},
+          {"metadata", valid(message.metadata)},
+          {"payload_start_hex", hex(message.payload)}};
+}
+
+std::string flush_right(std::string text, std::size_t width) {
+  if (width_of(text) < width) text.insert(0, width - width_of(text), ' ');
+  return text;
+}
+
+std::string flush_left(std::string text, std::size_t width) {
+  if (width_of(text) < width) text.append(width - width_of(text), ' ');
+  return text;
+}
+
+/// Columns of a fixed width: what follows is not known yet.
+std::string row(const std::string& id, const std::string& type, const std::string& size,
+                const std::string& age, const std::string& rest) {
+  return flush_right(id, 10) + "  " + flush_left(type, 10) + flush_right(size, 9) + "  " +
+         flush_right(age, 7) + "  " + rest + "\n";
+}
+
+/// One run of the command.
+class Tapping {
+ public:
+  explicit Tapping(const Options& options) : options_(options) {}
+
+  int run() {
+    if (!options_.json) print_text(row("ID", "TYPE", "SIZE", "AGE", "MESSAGE"));
+    print(look(options_, options_.count.value_or(kShownAtATime), 0), false);
+    while (options_.follow && !is_enough() && sleep_for(kLooksEach)) {
+      print(look(options_, kMostAtATime, last_id_), true);
+    }
+    return kDone;
+  }
+
+ private:
+  [[nodiscard]] bool is_enough() const { return options_.count && printed_ >= *options_.count; }
+
+  void print(const std::vector<inspect::MessagePreview>& messages, bool tells_gaps) {
+    if (messages.empty()) return;
+    const std::int64_t now_ns = inspect::summary(options_.name).taken_ns;
+    for (const inspect::MessagePreview& message : messages) {
+      if (is_enough()) return;
+      const std::uint64_t missed = message.id - last_id_ - 1;
+      if (tells_gaps && missed > 0 && !options_.json) {
+        print_text(row("...", "", "", "",
+                       counted(missed, "message") + " came and went between two looks"));
+      }
+      last_id_ = message.id;
+      ++printed_;
+      print_one(message, now_ns);
+    }
+  }
+
+  void print_one(const inspect::MessagePreview& message, std::int64_t now_ns) const {
+    constexpr std::size_t kWidth = 60;
+    if (options_.json) return print_json(message_json(message, now_ns), true);
+    print_text(row(std::to_string(message.id), one_line(type_of(message.metadata), 24),
+                   short_bytes(static_cast<double>(message.payload_bytes)),
+                   short_age(message.published_ns, now_ns),
+                   preview(message.metadata, message.payload, kWidth)));
+  }
+
+  const Options& options_;
+  std::uint64_t last_id_ = 0;
+  std::uint64_t printed_ = 0;
+};
+
+}  // namespace
+
+std::function<int()> prepare_tap(Arguments& arguments) {
+  const auto options = std::make_shared<Options>();
+  arguments.ring(options->name);
+  arguments.number("-n,--count", options->count, "Show so many messages, the oldest first");
+  arguments.flag("-f,--follow", options->follow, "Go on with those that come");
+  arguments.flag("-j,--json", options->json, "As JSON, one value in each line");
+  return [options] { return Tapping(*options).run(); };
+}
+
+}  // namespace ipc0cp::cli

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "standard_streams.hpp"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "failure.hpp"
+#include "interrupt.hpp"
+#include "ipc0cp/error.hpp"
+
+namespace ipc0cp::cli {
+
+bool is_terminal(int descriptor) noexcept { return isatty(descriptor) == 1; }
+
+std::string read_start(int descriptor, std::size_t bytes) {
+  std::string start(bytes, '\0');
+  std::size_t have = 0;
+  while (have < bytes) {
+    const ssize_t count = read(descriptor, start.data() + have, bytes - have);
+    if (count == 0) break;
+    if (count > 0) {
+      have += static_cast<std::size_t>(count);
+    } else if (errno != EINTR) {
+      throw Failure(kFailed, std::string("cannot read standard input: ") + std::strerror(errno));
+    } else if (interrupted()) {
+      throw Error(ErrorCode::interrupted, "interrupted");
+    }
+  }
+  start.resize(have);
+  return start;
+}
+
+}  // namespace ipc0cp::cli

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// What standard input and output are connected to.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace ipc0cp::cli {
+
+/// How an STDIO stream begins: docs/stdio_format.md.
+inline constexpr std::string_view kStreamMagic =
+    "\x89"
+    "0CP";
+
+bool is_terminal(int descriptor) noexcept;
+/// The first bytes that can be read, fewer at the end of the file.
+/// @throws Error interrupted; Failure if it cannot be read.
+std::string read_start(int descriptor, std::size_t bytes);
+
+}  // namespace ipc0cp::cli

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "terminal.hpp"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+
+#include "interrupt.hpp"
+#include "ring_json.hpp"
+
+namespace ipc0cp::cli {
+namespace {
+
+/// Its only purpose is to end poll(2).
+void notice_new_size(int /*number*/) {}
+
+std::size_t from_environment(const char* name, std::size_t otherwise) {
+  const char* text = std::getenv(name);
+  std::size_t number = 0;
+  if (text != nullptr) std::from_chars(text, text + std::strlen(text), number);
+  return number == 0 ? otherwise : number;
+}
+
+const char* code_of(Color color) {
+  switch (color) {
+    case Color::red:
+      return "31";
+    case Color::green:
+      return "32";
+    case Color::yellow:
+      return "33";
+    case Color::blue:
+      return "34";
+    case Color::dim:
+      return "2";
+    case Color::bold:
+      return "1";
+    case Color::reverse:
+      return "7";
+    case Color::none:
+      break;
+  }
+  return "0";
+}
+
+}  // namespace
+
+bool wants_color() {
+  const char* no_color = std::getenv("NO_COLOR");
+  return isatty(STDOUT_FILENO) == 1 && (no_color == nullptr || *no_color == '\0');
+}
+
+std::string colored(std::string_view text, Color color, bool with_color) {
+  if (!with_color || color == Color::none) return std::string(text);
+  return std::string("\x1b[") + code_of(color) + "m" + std::string(text) + "\x1b[0m";
+}
+
+TerminalSize terminal_size() {
+  winsize size = {};
+  if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 && size.ws_row > 0) {
+    return {size.ws_col, size.ws_row};
+  }
+  return {from_environment("COLUMNS", 80), from_environment("LINES", 24)};
+}
+
+struct FullScreen::Saved {
+  termios settings = {};
+  bool has_keys = false;
+};
+
+FullScreen::FullScreen() : saved_(new Saved) {
+  struct sigaction action = {};
+  action.sa_handler = notice_new_size;
+  sigaction(SIGWINCH, &action, nullptr);
+  saved_->has_keys = tcgetattr(STDIN_FILENO, &saved_->settings) == 0;
+  if (saved_->has_keys) {
+    termios settings = saved_->settings;
+    settings.c_lflag &= ~static_cast<tcflag_t>(ICANON | ECHO);
+    settings.c_cc[VMIN] = 0;
+    settings.c_cc[VTIME] = 0;
+    tcsetattr(STDIN_FILENO, TCSANOW, &settings);
+  }
+  // The other page, without a cursor.
+  print_text("\x1b[?1049h\x1b[?25l");
+}
+
+FullScreen::~FullScreen() {
+  constexpr std::string_view kBack = "\x1b[?25h\x1b[?1049l";
+  // Nothing to be done if even that cannot be written: the terminal is gone.
+  static_cast<void>(!write(STDOUT_FILENO, kBack.data(), kBack.size()));
+  if (saved_->has_keys) tcsetattr(STDIN_FILENO, TCSANOW, &saved_->settings);
+  delete saved_;
+}
+
+void FullScreen::show(const std::string& page) const {
+  // Line over line, the rest of each erased: nothing flickers.
+  std::string text = "\x1b[H";
+  for (const char character : page) {
+    if (character == '\n') text += "\x1b[K";
+    text += character;
+  }
+  print_text(text + "\x1b[J");
+}
+
+std::optional<char> FullScreen::wait_for_key(double seconds) const {
+  pollfd input = {saved_->has_keys ? STDIN_FILENO : -1, POLLIN, 0};
+  const int ready = poll(&input, 1, static_cast<int>(seconds * 1000));
+  char key = 0;
+  if (ready <= 0 || (input.revents & POLLIN) == 0) return std::nullopt;
+  return read(STDIN_FILENO, &key, 1) == 1 ? std::optional<char>(key) : std::nullopt;
+}
+
+}  // namespace ipc0cp::cli

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`ipc0cp ls`, `stat` and `tap`: what is there, in text, JSON and OpenMetrics."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+
+import numpy as np
+import pytest
+from helpers import MIB, PATIENCE, ROOT, file_of, run_python
+from program import DONE, NO_SUCH_RING, WRONG_USAGE, finish, output, start
+from test_program_rm import DIE
+
+import ipc0cp
+
+PAGE = (ROOT / "docs" / "command_line.md").read_text(encoding="utf-8")
+
+
+def schema(name: str) -> dict:
+    """The example of docs/command_line.md: the keys there are, and of what type."""
+    part = PAGE.split(f"#### `{name}`")[1]
+    return json.loads(re.search(r"```json\n(.*?)```", part, flags=re.DOTALL)[1])
+
+
+def check_shape(value, example, place="") -> None:
+    """The same keys in the same order, and values of the same kind; null may stand for any."""
+    if value is None or example is None:
+        return
+    if isinstance(example, dict):
+        assert list(value) == list(example), place
+        for key, inner in example.items():
+            check_shape(value[key], inner, f"{place}.{key}")
+    elif isinstance(example, list):
+        for item in value:
+            check_shape(item, example[0], f"{place}[]")
+    else:
+        number = (int, float)
+        kinds = number if type(example) in number else type(example)
+        assert isinstance(value, kinds), place
+        assert isinstance(value, bool) == isinstance(example, bool), place
+
+
+@pytest.fixture
+def busy_ring(ring, ring_name):
+    """Three messages queued, and one that a consumer views."""
+    producer, consumer = ring
+    producer.push(np.zeros(10_000))
+    producer.push("text")
+    producer.push(np.arange(3, dtype="<i4"))
+    producer.push({"a": "ä"})
+    view = consumer.pop()
+    yield ring_name
+    del view
+
+
+def of_ring(name: str, text: str) -> dict:
+    (found,) = [ring for ring in json.loads(text)["rings"] if ring["name"] == name]
+    return found
+
+
+def test_ls(busy_ring):
+    (line,) = [line for line in output("ls").splitlines() if line.startswith(busy_ring)]
+    assert line.split()[1:3] == ["4", "MiB"]
+    assert line.endswith("live")
+    listed = json.loads(output("ls", "--json"))
+    check_shape(listed, schema("ls --json"))
+    ring = of_ring(busy_ring, output("ls", "--json"))
+    assert ring["stats"]["messages"] == 3
+    assert (ring["producers"], ring["workers"], ring["dead"]) == (1, 1, 0)
+
+
+def test_looking_changes_nothing(busy_ring):
+    before = file_of(busy_ring).read_bytes()
+    for command in (["ls"], ["stat", busy_ring], ["tap", busy_ring], ["doctor", busy_ring]):
+        finish(*command)
+    assert file_of(busy_ring).read_bytes() == before
+
+
+def test_states_in_ls(ring_name):
+    names = [f"{ring_name}-{state}" for state in ("orphan", "nothing", "version")]
+    run_python(DIE, names[0], "0")
+    file_of(names[1]).write_bytes(b"no ring")
+    run_python(DIE, names[2], "0")
+    content = bytearray(file_of(names[2]).read_bytes())
+    content[8:12] = (99).to_bytes(4, "little")
+    file_of(names[2]).write_bytes(content)
+    text = output("ls", "--json")
+    states = [of_ring(name, text)["state"] for name in names]
+    assert states == ["orphan", "not a ring", "other version"]
+    assert of_ring(names[2], text)["problem"] != ""
+    for name in names:
+        output("rm", "--force", name)
+
+
+def test_stat(busy_ring, ring):
+    text = output("stat", busy_ring)
+    assert f"ring        {busy_ring}, live" in text
+    assert "queued      3 messages" in text
+    assert "holds 1 view 78.1 KiB" in text
+    told = json.loads(output("stat", busy_ring, "--json"))
+    check_shape(told, schema("stat --json"))
+    stats = ring[0].stats()
+    assert {key: getattr(stats, key) for key in told["stats"]} == told["stats"]
+    roles = [one["role"] for one in told["participants"]]
+    assert sorted(roles) == ["consumer", "producer"]
+
+
+def test_stat_again_and_again(busy_ring, ring):
+    producer, consumer = ring
+    watching = start("stat", busy_ring, "--watch=50ms", "--json", text=True)
+    lines = []
+    while len(lines) < 4:
+        producer.push("more")
+        consumer.pop(timeout=PATIENCE)
+        lines.append(json.loads(watching.stdout.readline()))
+    watching.terminate()
+    watching.communicate(timeout=PATIENCE)
+    assert all(line["rates"]["seconds"] > 0.04 for line in lines)
+    assert any(line["rates"]["messages_in"] > 0 for line in lines)
+
+
+def test_open_metrics(busy_ring):
+    parser = pytest.importorskip("prometheus_client.openmetrics.parser")
+    text = output("stat", busy_ring, "--prometheus")
+    families = {family.name: family for family in parser.text_string_to_metric_families(text)}
+    (queued,) = families["ipc0cp_queued_messages"].samples
+    assert (queued.labels, queued.value) == ({"ring": busy_ring}, 3)
+    assert families["ipc0cp_pushed_messages"].type == "counter"
+    assert all(family.documentation for family in families.values())
+
+
+def test_tap(busy_ring, ring):
+    lines = output("tap", busy_ring).splitlines()
+    assert lines[0].split() == ["ID", "TYPE", "SIZE", "AGE", "MESSAGE"]
+    assert [line.split()[0:2] for line in lines[1:]] == [
+        ["2", "text"], ["3", "ndarray"], ["4", "json"]]
+    assert lines[2].endswith("<i4 [3] 0 1 2")
+    assert '{"a":"ä"}' in lines[3]
+    assert len(output("tap", busy_ring, "-n", "2").splitlines()) == 3
+    messages = [json.loads(line) for line in output("tap", busy_ring, "--json").splitlines()]
+    check_shape(messages[0], schema("tap --json"))
+    assert bytes.fromhex(messages[0]["payload_start_hex"]) == b"text"
+    assert ring[1].stats().messages == 3
+
+
+def test_tap_shows_no_control_characters(ring, ring_name):
+    ring[0].push("\x1b[31mred\x07\u009b")
+    ring[0].push_raw(b'{"type":"\xc2\x9b31m"}', b"\x1b]0;title\x07")
+    for text in (output("tap", ring_name), output("tap", ring_name, "--json")):
+        assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f\x80-\x9f]", text)
+
+
+def test_following(ring, ring_name):
+    producer, _ = ring
+    producer.push("first")
+    following = start("tap", ring_name, "--follow", "-n", "3", text=True)
+    assert following.stdout.readline().split()[0] == "ID"
+    assert "first" in following.stdout.readline()
+    producer.push("second")
+    assert "second" in following.stdout.readline()
+    producer.push("third")
+    assert "third" in following.stdout.read()
+    assert following.wait(PATIENCE) == DONE
+    following.communicate()
+
+
+@pytest.mark.parametrize("command", ["stat", "tap", "doctor"])
+def test_no_such_ring(command, ring_name):
+    assert finish(command, ring_name).returncode == NO_SUCH_RING
+
+
+def test_two_forms_at_once(ring_name):
+    assert finish("stat", ring_name, "--json", "--prometheus").returncode == WRONG_USAGE
+
+
+def test_a_closed_pipe_ends_it_silently(busy_ring):
+    with subprocess.Popen(["true"], stdin=subprocess.PIPE) as reader:
+        listing = start("stat", busy_ring, "--watch=20ms", stdout=reader.stdin)
+        reader.stdin.close()
+        assert listing.wait(PATIENCE) != DONE
+        assert listing.stderr.read() == b""
+        listing.communicate()
+
+
+def test_many_rings_at_once(ring_name):
+    rings = [ipc0cp.SharedRingBufferConsumer(f"{ring_name}-{index}", MIB) for index in range(30)]
+    listed = [line for line in output("ls").splitlines() if line.startswith(ring_name)]
+    assert len(listed) == 30
+    for ring in rings:
+        ring.close()
