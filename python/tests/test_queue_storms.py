@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import random
 import threading
+import time
 
 import queue_workers as workers
 from helpers import Background, file_of
@@ -115,14 +116,18 @@ def test_workers_that_are_killed_all_the_time():
     team = [start() for _ in range(3)]
     stop = threading.Event()
     sent = []
+    received: list[int] = []
 
     def feed() -> None:
         while not stop.is_set():
+            # Where processes start slowly, the target would else fill up, and the workers wait.
+            if len(sent) - len(received) > 10_000:
+                time.sleep(0.001)
+                continue
             source.put(len(sent), timeout=PATIENCE)
             sent.append(len(sent))
 
     feeding = Background(feed)
-    received: list[int] = []
     for _ in range(kills):
         for _ in range(chance.randrange(60)):
             received.append(target.get(timeout=PATIENCE))
