@@ -117,9 +117,9 @@ void add_watching(List& list) {
     return ErrorCode::ok;
   });
   add("watch_for_room", attach_producer, [](VictimHands& hands) {
-    // Something was freed meanwhile, so it does not sleep.
-    const std::uint32_t freed_before = hands.producer->watch().blocks_freed() - 1;
-    hands.producer->watch().await_room(kCopied, freed_before, false, std::atomic<bool>(false));
+    // There is room for so little, so it does not sleep.
+    const shm::RoomWanted wanted{1, shm::kBlockAlignment};
+    hands.producer->watch().await_room(wanted, std::atomic<bool>(false));
     hands.producer->watch().forget_want();
     return ErrorCode::ok;
   });
