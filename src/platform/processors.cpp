@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <limits>
 
 namespace ipc0cp::platform {
 namespace {
@@ -17,8 +18,8 @@ unsigned allowed_processors() noexcept {
                                                        : 0;
 }
 
-/// Whether a group has a quota of less than two processors. Version 1 says "none" by -1.
-bool is_rationed(const std::string& directory, GroupVersion version) {
+/// How many processors' time a group may use, infinite: no quota. Version 1 says "none" by -1.
+double quota_of(const std::string& directory, GroupVersion version) {
   std::int64_t quota = -1;
   std::int64_t period = 0;
   if (version == GroupVersion::two) {
@@ -27,7 +28,8 @@ bool is_rationed(const std::string& directory, GroupVersion version) {
     std::ifstream(directory + "/cpu.cfs_quota_us") >> quota;
     std::ifstream(directory + "/cpu.cfs_period_us") >> period;
   }
-  return quota > 0 && period > 0 && quota / period < 2;
+  if (quota <= 0 || period <= 0) return std::numeric_limits<double>::infinity();
+  return static_cast<double>(quota) / static_cast<double>(period);
 }
 
 }  // namespace
@@ -37,10 +39,19 @@ Processors processors(const GroupFiles& groups) {
   const unsigned allowed = allowed_processors();
   const long count = allowed > 1 ? long{allowed} : sysconf(_SC_NPROCESSORS_ONLN);
   found.count = static_cast<unsigned>(std::max(1L, count));
-  visit_groups(groups, "cpu", [&](const std::string& directory, GroupVersion version) {
-    found.rationed |= is_rationed(directory, version);
-  });
+  heed_quotas(groups, found);
   return found;
+}
+
+void heed_quotas(const GroupFiles& groups, Processors& processors) {
+  visit_groups(groups, "cpu", [&](const std::string& directory, GroupVersion version) {
+    const double quota = quota_of(directory, version);
+    if (quota < 2) {
+      processors.rationed = true;
+    } else if (quota < processors.count) {
+      processors.count = static_cast<unsigned>(quota);
+    }
+  });
 }
 
 }  // namespace ipc0cp::platform

@@ -17,13 +17,17 @@ namespace ipc0cp::platform {
 
 /// The processors of this process and its peers.
 struct Processors {
-  /// How many there are. A process bound to one counts all that are online: its peers may be there.
+  /// How many there are, or whose time its groups (cgroups) may use, if that is less but at least
+  /// two. A process bound to one counts all that are online: its peers may be there.
   unsigned count = 1;
-  /// Whether its groups (cgroups) may use less than two at once: then all their threads stand still
-  /// for the rest of each period (0.1 s) in which they have used up what they have together.
+  /// Whether its groups may use less than two: then all their threads stand still for the rest of
+  /// each period (0.1 s) in which they have used up what they have together.
   bool rationed = false;
 };
+/// As they are now: a handle that is open does not learn of a quota that is set later.
 Processors processors(const GroupFiles& groups = {});
+/// The part of it that looks at the quotas.
+void heed_quotas(const GroupFiles& groups, Processors& processors);
 
 /// The number of the processor that this thread is on, from 1. Out of date as soon as the thread is
 /// moved. Takes less than a nanosecond where the kernel keeps the number in the thread's memory

@@ -52,6 +52,27 @@ TEST_F(ProcessorsTest, TheTightestQuotaOfAllGroupsAbove) {
   EXPECT_TRUE(rationed());
 }
 
+/// As of a mask of so many: ten processes that spin on 64 processors use up a quota of three.
+TEST_F(ProcessorsTest, AQuotaIsSoManyProcessors) {
+  const auto count_of_64 = [&] {
+    Processors found{.count = 64};
+    heed_quotas(files(), found);
+    return found.count;
+  };
+  write("groups", "0::/pod/job");
+  write("pod/cpu.max", "800000 100000");
+  write("pod/job/cpu.max", "max 100000");
+  EXPECT_EQ(count_of_64(), 8U);
+  write("pod/job/cpu.max", "390000 100000");
+  EXPECT_EQ(count_of_64(), 3U) << "the tightest, rounded down";
+  write("pod/job/cpu.max", "50000 100000");
+  EXPECT_EQ(count_of_64(), 8U) << "less than two is told by itself";
+  EXPECT_TRUE(rationed());
+  write("pod/job/cpu.max", "9223372036854775807 1");
+  write("pod/cpu.max", "9223372036854775807 1");
+  EXPECT_EQ(count_of_64(), 64U);
+}
+
 TEST_F(ProcessorsTest, Version1) {
   write("groups", "4:memory:/other\n1:cpu,cpuacct:/job\n");
   write("cpu/cpu.cfs_quota_us", "-1");
