@@ -7,14 +7,13 @@
 
 namespace ipc0cp::cli {
 
-enum ExitCode : int {
-  kDone = 0,
-  kFailed = 1,       ///< Also: findings of `doctor`, refusals of `rm`.
-  kTimedOut = 2,     ///< The time given by --timeout is over.
-  kNoSuchRing = 3,   ///< Nothing has this name.
-  kWrongUsage = 64,  ///< As sysexits.h has it.
-  kInterrupted = 130,
-};
+using ExitCode = int;
+inline constexpr ExitCode kDone = 0;
+inline constexpr ExitCode kFailed = 1;       ///< Also: findings of `doctor`, refusals of `rm`.
+inline constexpr ExitCode kTimedOut = 2;     ///< The time given by --timeout is over.
+inline constexpr ExitCode kNoSuchRing = 3;   ///< Nothing has this name.
+inline constexpr ExitCode kWrongUsage = 64;  ///< As sysexits.h has it.
+inline constexpr ExitCode kInterrupted = 130;
 
 /// A sentence for the person who typed the command, and what the program ends with.
 class Failure : public std::runtime_error {
