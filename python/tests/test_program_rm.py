@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 
 import pytest
@@ -62,6 +63,19 @@ def test_removed_by_force_producers_are_told_and_consumers_get_the_rest(ring_nam
             blocked.result()
         producer.close()
         assert len(list(consumer)) == queued
+    assert not file_of(ring_name).exists()
+
+
+def test_what_a_producer_without_consumers_is_told_works_when_typed(ring_name):
+    with ipc0cp.SharedRingBufferProducer(ring_name, MIB) as producer:
+        with pytest.raises(ipc0cp.NoConsumers) as told:
+            producer.push(b"x", timeout=0)
+        command = re.search(r"ipc0cp (rm --force \S+)", str(told.value))[1]
+        assert f"rm {file_of(ring_name)}" in str(told.value)
+        blocked = Background(producer.push, b"x", timeout=PATIENCE)
+        output(*command.split())
+        with pytest.raises(ipc0cp.NoConsumers):
+            blocked.result()
     assert not file_of(ring_name).exists()
 
 

@@ -38,7 +38,8 @@ std::string text_of(ErrorCode code, const std::string& ring_name) {
 std::string no_consumers_text(const shm::Channel& channel, std::int64_t timeout_ns) {
   if (channel.ring().retired()) return "its last consumer has closed and removed it";
   return "no consumer is attached" + std::string(timeout_ns == 0 ? "" : " and none came in time") +
-         "; start one, or remove the ring: rm " + shm::path_of(channel.name());
+         "; start one, or remove the ring: ipc0cp rm --force " + channel.name() +
+         " (without that program: rm " + shm::path_of(channel.name()) + ")";
 }
 
 std::string no_message_text(const shm::Channel& channel) {

@@ -99,7 +99,8 @@ std::string advice(const std::string& ring, Wait wait, bool any_stopped, bool an
     return "The lock is only ever taken from the dead: look what its holder does, or end it.";
   }
   if (wait == Wait::kConsumer) {
-    return "Start a consumer, or remove the ring (rm " + path_of(ring) + ").";
+    return "Start a consumer, or remove the ring (ipc0cp rm --force " + ring +
+           "; without that program: rm " + path_of(ring) + ").";
   }
   if (any_held) {
     return "Consumers: let go of views that are not needed, or pop with a copy; or make the ring "
