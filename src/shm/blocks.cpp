@@ -86,8 +86,10 @@ void Blocks::loan_memory(PushRequest& request, std::uint32_t index) noexcept {
 
 std::uint64_t Blocks::publish(std::uint32_t index, StateWord word) noexcept {
   Descriptor& descriptor = segment_.descriptor(index);
-  descriptor.link_previous =
-      publish_clock_.now((header_.data_event.load(std::memory_order_relaxed) & kEventWaiters) != 0);
+  // What goes into an empty ring is the oldest: its age is what people look at.
+  const bool is_idle = queue_.size() == 0 ||
+                       (header_.data_event.load(std::memory_order_relaxed) & kEventWaiters) != 0;
+  descriptor.link_previous = publish_clock_.now(is_idle);
   descriptor.sequence = header_.next_sequence;
   descriptor.state.store(make_state(State::kReady, 0, 0, generation_of(word)),
                          std::memory_order_release);

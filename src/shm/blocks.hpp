@@ -19,10 +19,10 @@ namespace ipc0cp::shm {
 
 /// When messages are published. Reading the clock takes 3 ns, a twentieth of a push and a pop of 64
 /// bytes, so a handle in full flow reads it once in 16 messages; one that pushes but every few
-/// milliseconds, or has just found its consumer asleep, each time.
+/// milliseconds, or has just found its consumer asleep or the queue empty, each time.
 class PublishClock {
  public:
-  /// @param is_idle somebody sleeps until there is a message.
+  /// @param is_idle nothing is queued, or somebody sleeps until there is a message.
   [[gnu::always_inline]] std::uint32_t now(bool is_idle) noexcept {
     if (left_ == 0 || is_idle) [[unlikely]]
       read();

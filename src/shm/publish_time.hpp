@@ -9,7 +9,8 @@
 namespace ipc0cp::shm {
 
 /// When a message was published, in units of 2^20 ns (about 1 ms) of CLOCK_MONOTONIC, modulo 2^32
-/// (52 days). Always odd: 0 means that nothing is known, and the lists of holes have even marks.
+/// (52 days, of which 26 count as past). Always odd: 0 means that nothing is known, and the lists
+/// of holes have even marks.
 struct PublishTime {
   static constexpr unsigned kUnitShift = 20;
   static constexpr std::uint32_t of(std::int64_t now_ns) noexcept {

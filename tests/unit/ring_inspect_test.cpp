@@ -122,6 +122,21 @@ TEST(Inspect, TimesOfAProducerThatSlowsDownAreSoonRight) {
   EXPECT_GE(ring.queue.back().published_ns, before - 2 * platform::kMillisecond - 200'000);
 }
 
+/// Also the first message after a pause, though its consumer does not wait but looks now and then.
+TEST(Inspect, TheTimeOfAMessageInAnEmptyRingIsRight) {
+  Pair pair;
+  for (int number = 0; number < 1000; ++number) {
+    pair.push(10);
+    pair.push(10);
+    EXPECT_TRUE(pair.consumer.pop_raw(0ms) && pair.consumer.pop_raw(0ms));
+  }
+  std::this_thread::sleep_for(15ms);
+  const std::int64_t before = platform::coarse_now_ns();
+  pair.push(10);
+  EXPECT_GE(inspect::summary(pair.name.get()).oldest_published_ns,
+            before - 2 * platform::kMillisecond - 200'000);
+}
+
 TEST(Inspect, SaysWhatABlockedCallWaitsFor) {
   Pair pair(64 * kKibi);
   std::thread popping([&] { EXPECT_TRUE(pair.consumer.pop_raw(30s)); });

@@ -82,6 +82,9 @@ TEST(Words, PublishTimesAreOddAndNeverInTheFuture) {
       EXPECT_NEAR(static_cast<double>(then), static_cast<double>(now), 2.0 * kUnit);
     }
   }
+  constexpr std::int64_t kDay = 24 * 3600 * platform::kSecond;
+  EXPECT_LT(PublishTime::to_ns(PublishTime::of(kDay), 27 * kDay), 2 * kDay);
+  EXPECT_EQ(PublishTime::to_ns(PublishTime::of(kDay), 28 * kDay), 28 * kDay) << "half is future";
   EXPECT_EQ(PublishTime::to_ns(0, kUnit), 0);
   EXPECT_EQ(PublishTime::to_ns(kNone - 1, kUnit), 0) << "an even mark of a list is no time";
 }
