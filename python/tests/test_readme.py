@@ -40,9 +40,11 @@ CMAKE_PROJECT = ("cmake", "find_package(ipc0cp")
 CHORES = ("sh", "make help")
 PIPE = ("sh", "StdioProducer")
 BENCHMARK = ("sh", "run_benchmark.py")
+LOOKING = ("sh", "ipc0cp doctor")
 COVERED = [
     *(PRODUCER, CONSUMER, LOAN, ASYNCIO, WAIT, LOGGING),
     *(CPP_CONSUMER, CPP_OUTCOME, TWO_COMMANDS, PIP, CMAKE, CMAKE_PROJECT, CHORES, PIPE, BENCHMARK),
+    LOOKING,
 ]
 
 COUNT_SOURCE = """
@@ -148,6 +150,23 @@ def test_cpp_quickstart(ring_name, tmp_path):
     with Running(program) as consumer, run_python(named(PRODUCER, ring_name)) as producer:
         producer.output()
         consumer.output()
+
+
+def test_looking_at_a_ring(ring_name, tmp_path):
+    path = os.pathsep.join([str(BUILD / "cli"), os.environ["PATH"]])
+    with (
+        ipc0cp.SharedRingBufferConsumer(ring_name, 1 << 20),
+        ipc0cp.SharedRingBufferProducer(ring_name, 1 << 20) as producer,
+    ):
+        producer.push("seen")
+        for line in shell_lines(LOOKING):
+            done = subprocess.run(line.replace("my_ring", ring_name).split(), cwd=tmp_path,
+                                  env={**os.environ, "PATH": path}, capture_output=True, text=True,
+                                  timeout=SECONDS)
+            assert done.returncode == 0, (line, done.stderr)
+            assert ring_name[:12] in done.stdout or " -o " in line or " tap " in line
+    (file,) = tmp_path.iterdir()
+    assert file.read_text() == "seen"
 
 
 def test_cmake_project_of_a_user(tmp_path):
