@@ -196,7 +196,7 @@ class Channel final : public HandleLifetime {
   ErrorCode push_slowly(PushRequest& request, Deadline& deadline, ErrorCode first_result) noexcept;
   ErrorCode try_push_while_waiting(PushRequest& request, Deadline& deadline) noexcept;
   ErrorCode try_push_beside_growth(PushRequest& request, Deadline& deadline,
-                                   std::int64_t end_ns) noexcept;
+                                   std::int64_t& end_ns) noexcept;
   ErrorCode add_descriptors_and_try_push(PushRequest& request, Deadline& deadline) noexcept;
   ErrorCode reserve_and_try_push(PushRequest& request, Deadline& deadline) noexcept;
   template <class Target>

@@ -34,15 +34,9 @@ ErrorCode Channel::push_slowly(PushRequest& request, Deadline& deadline,
     const bool nobody_reads = result == ErrorCode::no_consumers;
     if (result != ErrorCode::buffer_full && !nobody_reads) break;
     if (deadline.never_waits()) {
-      // Not waiting is no reason not to notice that somebody died with the room in his hands.
-      const std::int64_t now_ns = platform::now_ns();
-      if (patient_until_ns == 0) {
-        patient_until_ns = now_ns + Deadline::kLockPatienceNs;
-        result = ring_->sweep(now_ns, AttachedRing::kSweepIntervalNs);
-        if (result != ErrorCode::ok) break;
-      } else if (nobody_reads || !request.beside_growth || now_ns >= patient_until_ns) {
-        break;
-      }
+      const bool is_patient = patient_until_ns == 0 || (!nobody_reads && request.beside_growth &&
+                                                        platform::now_ns() < patient_until_ns);
+      if (!is_patient) break;
       result = try_push_beside_growth(request, deadline, patient_until_ns);
       continue;
     }
@@ -118,9 +112,19 @@ ErrorCode Channel::try_push_while_waiting(PushRequest& request, Deadline& deadli
 
 /// For a call that never waits. A piece of memory that somebody has reserved, which takes about
 /// 2 ms, is to it like a lock that is merely busy.
-/// @param end_ns of its patience: one for the whole call, also if it grows the ring itself.
+/// @param end_ns of its patience: one for the whole call, also if it grows the ring itself. 0: this
+///   is its first look.
 ErrorCode Channel::try_push_beside_growth(PushRequest& request, Deadline& deadline,
-                                          std::int64_t end_ns) noexcept {
+                                          std::int64_t& end_ns) noexcept {
+  if (end_ns == 0) {
+    const std::int64_t now_ns = platform::now_ns();
+    end_ns = now_ns + Deadline::kLockPatienceNs;
+    // Not waiting is no reason not to notice that somebody died with the room in his hands; and
+    // whoever died while reserving memory gives no sign, however long we are patient.
+    const bool grows = admission_.growth().in_progress();
+    const ErrorCode state = ring_->sweep(now_ns, grows ? 0 : AttachedRing::kSweepIntervalNs);
+    if (state != ErrorCode::ok) return state;
+  }
   while (true) {
     const std::uint32_t announced = ring_->space_event().announce();
     const ErrorCode result = try_push_while_waiting(request, deadline);

@@ -326,6 +326,23 @@ TEST(BesideGrowth, AlsoIfItAddsDescriptorsItself) {
   EXPECT_TRUE(pair.producer.try_push_raw({}, bytes_of(8 * kMebi)));
 }
 
+/// Somebody died with the piece in his hands, just after the last look for the dead.
+TEST(BesideGrowth, ACallThatNeverWaitsNoticesADeath) {
+  Pair pair(16 * kMebi);
+  run_and_die([&] {
+    auto doomed = pair.another_producer();
+    AttachedRing& ring = doomed.channel().ring();
+    PushRequest request;
+    EXPECT_EQ(ring.lock(platform::kForever), ErrorCode::ok);
+    EXPECT_TRUE(ring.blocks().loan_wilderness(request, pair.header().main_mark, kMebi));
+    EXPECT_EQ(ring.unlock(), ErrorCode::ok);
+    die();
+  });
+  ASSERT_NE(pair.header().growing, kNone);
+  pair.header().last_sweep_ns = platform::now_ns();
+  EXPECT_TRUE(pair.producer.try_push_raw({}, bytes_of(kMebi)));
+}
+
 TEST(Closing, DuringGrowthLeavesTheRingAbleToGrow) {
   Pair pair(512 * kMebi);
   auto doomed = pair.another_producer();
