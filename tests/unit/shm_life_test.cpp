@@ -201,20 +201,34 @@ TEST(Life, MismatchesNameBothValues) {
   EXPECT_EQ(pair.consumer.stats().active_producers, 1U);
 }
 
-TEST(Life, OtherLayoutVersionIsLeftAlone) {
+class OtherLayoutVersion : public ::testing::TestWithParam<std::uint32_t> {};
+
+/// An older program's ring as well as a newer one's.
+TEST_P(OtherLayoutVersion, IsToldAndLeftAlone) {
   const RingName name;
   { SharedRingBufferProducer producer(name.get(), 64 * kKibi); }
   {
     std::fstream file(name.path(), std::ios::in | std::ios::out | std::ios::binary);
-    const std::uint32_t version = shm::kLayoutVersion + 1;
+    const std::uint32_t version = GetParam();
     file.seekp(offsetof(shm::Header, layout_version));
     file.write(reinterpret_cast<const char*>(&version), sizeof version);
   }
   const std::string before = contents(name.path());
-  expect_code(ErrorCode::version_mismatch,
-              [&] { SharedRingBufferConsumer consumer(name.get(), 64 * kKibi); });
+  const std::string by_consumer = expect_code(ErrorCode::version_mismatch, [&] {
+    SharedRingBufferConsumer consumer(name.get(), 64 * kKibi);
+  });
+  const std::string by_producer = expect_code(ErrorCode::version_mismatch, [&] {
+    SharedRingBufferProducer producer(name.get(), 64 * kKibi);
+  });
+  EXPECT_EQ(by_consumer, by_producer);
+  for (const std::string& part : {name.path(), "version is " + std::to_string(GetParam()),
+                                  std::string("knows version 2"), std::string("remove the file")}) {
+    EXPECT_NE(by_consumer.find(part), std::string::npos) << by_consumer;
+  }
   EXPECT_TRUE(contents(name.path()) == before) << "a store into a foreign file";
 }
+INSTANTIATE_TEST_SUITE_P(Life, OtherLayoutVersion,
+                         ::testing::Values(0, 1, shm::kLayoutVersion + 1, 0xFFFF'FFFF));
 
 class NotARing : public ::testing::TestWithParam<void (*)(const std::string& path)> {};
 
