@@ -117,12 +117,13 @@ void add_watching(List& list) {
     return ErrorCode::ok;
   });
   add("watch_for_room", attach_producer, [](VictimHands& hands) {
-    // There is room for so little, so it does not sleep.
+    // There is room for so little, so that it sleeps only in a ring that others have filled.
     const shm::RoomWanted wanted{1, shm::kBlockAlignment};
     hands.producer->watch().await_room(wanted, std::atomic<bool>(false));
     hands.producer->watch().forget_want();
     return ErrorCode::ok;
   });
+  list.back().waits_for_room = true;
 }
 
 void add_closing(List& list) {

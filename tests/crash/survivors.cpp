@@ -282,13 +282,21 @@ Observation what_is_left(const Scenario& scenario, const std::string& name,
   return left;
 }
 
+/// The victim is no longer stopped. @return whether it has come to the end of its operation.
+bool go_on(const Scenario& scenario, Stage& stage, Survivors& survivors, Violations& violations) {
+  Victim& victim = *stage.victim;
+  if (!victim.resume()) return true;
+  if (scenario.waits_for_room) survivors.take_everything();
+  if (victim.await_end() == Victim::Status::stopped) return true;
+  violations.push_back("after the stop it ended by signal " + std::to_string(victim.ended_by()));
+  return false;
+}
+
 /// Where the victim is the last consumer: it stops on its way out while another one comes.
-void meet_a_newcomer(Stage& stage, Survivors& survivors, Violations& violations) {
+void meet_a_newcomer(const Scenario& scenario, Stage& stage, Survivors& survivors,
+                     Violations& violations) {
   survivors.come_beside_the_stopped();
-  if (stage.victim->run_to_end() == Victim::Status::ended) {
-    violations.push_back("after the stop it ended by signal " +
-                         std::to_string(stage.victim->ended_by()));
-  }
+  go_on(scenario, stage, survivors, violations);
   stage.victim->kill();
   survivors.come_anew();
   Violations of_the_old_messages;
@@ -315,7 +323,7 @@ void Harness::meet_fate(const Scenario& scenario, const Point& point, Fate fate)
     }
     ++(fate == Fate::killed ? figures_.kills : figures_.stops);
     if (newcomer) {
-      meet_a_newcomer(stage, survivors, violations);
+      meet_a_newcomer(scenario, stage, survivors, violations);
     } else if (fate == Fate::killed) {
       victim.kill();
       const Observation left = what_is_left(scenario, stage.world->ring.name, violations);
@@ -326,10 +334,7 @@ void Harness::meet_fate(const Scenario& scenario, const Point& point, Fate fate)
       survivors.work_beside_the_stopped();
       if (fate == Fate::stopped_killed) {
         victim.kill();
-      } else if (victim.run_to_end() == Victim::Status::ended) {
-        violations.push_back("after the stop it ended by signal " +
-                             std::to_string(victim.ended_by()));
-      } else {
+      } else if (go_on(scenario, stage, survivors, violations)) {
         survivors.fill_up();
       }
       survivors.take_everything();

@@ -180,12 +180,17 @@ bool Victim::run_to(const Instant& instant) {
   return true;
 }
 
-Victim::Status Victim::run_to_end() {
-  while (board_->finished == 0) {
-    if (ptrace(PTRACE_CONT, process_, nullptr, nullptr) != 0) fail("PTRACE_CONT");
-    if (wait() == Status::ended) return Status::ended;
+bool Victim::resume() {
+  if (board_->finished != 0) return false;
+  if (ptrace(PTRACE_CONT, process_, nullptr, nullptr) != 0) fail("PTRACE_CONT");
+  return true;
+}
+
+Victim::Status Victim::await_end() {
+  while (wait() != Status::ended) {
+    if (!resume()) return Status::stopped;
   }
-  return Status::stopped;
+  return Status::ended;
 }
 
 void Victim::kill() noexcept {

@@ -54,8 +54,10 @@ class Victim {
   Status step_counted(Instant& instant);
   /// Goes to an instant of an earlier, stepped run. False: this run went another way.
   bool run_to(const Instant& instant);
-  /// Lets it run until the operation is over.
-  Status run_to_end();
+  /// Lets it run on, beside us. False: the operation is over.
+  bool resume();
+  /// Returns when the operation is over.
+  Status await_end();
   void kill() noexcept;
   [[nodiscard]] bool alive() const noexcept { return process_ > 0; }
   /// Why it ended if nobody killed it: a signal number, or 0.
