@@ -19,7 +19,7 @@ ROOMS = ("src", "include", "python", "bindings", "tests", "benchmarks", "scripts
 CPP_NAME = re.compile(r"`((?:\w+::)+~?\w+)")
 PATH = re.compile(rf"`((?:{'|'.join(ROOMS)})/[\w./*-]+)`")
 #: Of libraries that a document tells how to use together with ours.
-FOREIGN = ("std", "cv", "nlohmann", "flatbuffers", "testing")
+FOREIGN = ("std", "asio", "cv", "nlohmann", "flatbuffers", "testing")
 
 
 def words_of_sources() -> set[str]:
