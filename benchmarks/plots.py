@@ -148,8 +148,62 @@ def scaling(_: dict[str, Any], rounds: list[Round]) -> Figure:
     return figure
 
 
+#: What a reader of the README compares with, in Python.
+FIVE_RIVALS = ("iceoryx2", "zeromq", "faster_fifo", "pipe", "queue")
+#: How the two processes share the machine, and the ending of the names of the settings.
+SHARINGS = {"a core each": "", "beside a busy program": ".job", "both on one core": ".one_core"}
+
+
+def overview_of_throughput(results: dict[str, Any], rounds: list[Round]) -> Figure:
+    """GB/s over the size of messages in Python: ours and five rivals, named at their lines."""
+    figure, axes = pyplot.subplots(figsize=(9, 4.6))
+    ends = []
+    for transport in ("ring", *FIVE_RIVALS):
+        points = [(middle_bytes(size, results), rate) for size in STREAM_SIZES
+                  if (rate := medians(rounds, f"python.{transport}.{size}.1x1:consumer_mb_per_s"))]
+        if len(points) > 1:
+            draw_line(axes, points, transport)
+            ends.append((points[-1], transport))
+    axes.set(title="Python, one producer, one consumer that reads every byte", xscale="log",
+             yscale="log", xlabel="bytes per message", ylabel="GB/s")
+    # Names stand where their lines end, but not on one another.
+    lowest = 0.0
+    for (right, rate), transport in sorted(ends, key=lambda end: end[0][1]):
+        lowest = max(rate, lowest * 1.5)
+        axes.annotate(label_of(transport), (right, lowest), xytext=(10, 0), fontsize=10,
+                      textcoords="offset points", va="center", color=COLOURS[transport],
+                      fontweight="bold" if transport == "ring" else "normal")
+    axes.xaxis.set_major_formatter(FuncFormatter(bytes_label))
+    axes.set_xticks([SIZES[size] for size in ("64B", "4KiB", "64KiB", "1MiB", "64MiB")])
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(PLAIN_NUMBERS)
+    return figure
+
+
+def overview_of_round_trips(_: dict[str, Any], rounds: list[Round]) -> Figure:
+    """p50 of 64 B there and back in Python, where the two processes share the machine or not."""
+    figure, panels = pyplot.subplots(1, len(SHARINGS), figsize=(11, 2.8), sharex=True, sharey=True)
+    transports = [transport for transport in ("queue", "cloudtoid", "zeromq", "pipe", "ring")
+                  if medians(rounds, f"python.{transport}.64B.ping:p50_us")]
+    for axes, (title, ending) in zip(panels, SHARINGS.items(), strict=True):
+        for position, transport in enumerate(transports):
+            value = medians(rounds, f"python.{transport}.64B.ping{ending}:p50_us")
+            if value is None:
+                continue
+            axes.barh(position, value, color=COLOURS[transport], height=0.62, zorder=3)
+            axes.annotate(f" {value:,.3g} us", (value, position), va="center", fontsize=9)
+        axes.set(title=title, xscale="log")
+        axes.set_yticks(range(len(transports)), [label_of(name) for name in transports])
+        axes.xaxis.set_major_formatter(PLAIN_NUMBERS)
+        axes.grid(visible=False, axis="y")
+        axes.set_xlim(0.1, axes.get_xlim()[1] * 3)
+    figure.supxlabel("microseconds for 64 B there and back in Python, median", fontsize=10)
+    return figure
+
+
 PLOTS = {"throughput": throughput, "round_trips": round_trips, "cpu_time": cpu_time,
-         "scaling": scaling}
+         "scaling": scaling, "overview_throughput": overview_of_throughput,
+         "overview_round_trips": overview_of_round_trips}
 
 
 def draw_all(results: dict[str, Any], directory: Path,

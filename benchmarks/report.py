@@ -21,6 +21,7 @@ from measures import (
     judge,
     median_ratio,
     medians,
+    phase_of,
     phases,
     undisturbed,
     unit_of,
@@ -52,11 +53,22 @@ def table(header: Iterable[str], rows: Iterable[Iterable[str]], left: int = 1) -
 
 
 def spread(values: list[float]) -> str:
-    """Mean and standard deviation."""
+    """The median, and the range if there are several."""
     if not values:
         return "-"
-    mean = statistics.mean(values)
-    return f"{mean:,.0f}" + (f" ± {statistics.stdev(values):,.0f}" if len(values) > 1 else "")
+    text = f"{statistics.median(values):,.0f}"
+    return text + (f" ({min(values):,.0f}-{max(values):,.0f})" if len(values) > 1 else "")
+
+
+def of_commonest_phase(rounds: list[Round], setting: str) -> tuple[str, list[Round]]:
+    """Where the two cores were in most rounds, and the rounds in which they were there: between
+    near and far cores all figures differ by two to four times, and no mean of both is ever seen."""
+    found = undisturbed(rounds, setting)
+    phases = [phase_of(one, setting) for one in found]
+    if not phases:
+        return "-", []
+    commonest = statistics.mode(phases)
+    return commonest, [one for one, phase in zip(found, phases, strict=True) if phase == commonest]
 
 
 def variants_table(rounds: list[Round]) -> str:
@@ -68,19 +80,21 @@ def variants_table(rounds: list[Round]) -> str:
                                  ("stdio_api", "STDIO (API framing)"),
                                  ("ring", "Shared Memory (SHM)")):
             setting = f"{languages}.{transport}.large.1x1"
-            found = [one[setting] for one in undisturbed(rounds, setting)]
+            phase, alike = of_commonest_phase(rounds, setting)
+            found = [one[setting] for one in alike]
             if not found:
                 continue
             ratio = gains.get(languages, {}).get("stdio_api") if transport == "ring" else None
             names = " → ".join(NAMES[language] for language in dict.fromkeys(pair))
-            rows.append([f"{names} {title}",
+            rows.append([f"{names} {title}", phase,
                          spread([one["producer_mb_per_s"] for one in found]),
                          spread([one["consumer_mb_per_s"] for one in found]),
-                         number(medians(rounds, f"{setting}:cpu_seconds_per_gb")),
+                         number(statistics.median(one["cpu_seconds_per_gb"] for one in found)),
                          f"{statistics.median(one['messages_per_second'] for one in found):,.0f}",
                          f"{ratio:.1f}x" if ratio else ""])
-    text = table(["Variant", "Producer mean (MB/s)", "Consumer mean (MB/s)", "CPU s per GB",
-                  "messages/s", "Speedup"], rows)
+    text = table(["Variant", "Cores", "Producer median (range), MB/s",
+                  "Consumer median (range), MB/s", "CPU s per GB", "messages/s", "Speedup"],
+                 rows, left=2)
     means = [f"SHM vs {NAMES[rival]} {ratio:.1f}x" for rival, ratio in gains.get("all", {}).items()]
     return text + (f"\n\nGlobal speedups (consumer throughput, geometric means): "
                    f"{', '.join(means)}." if means else "")

@@ -330,7 +330,8 @@ def test_the_whole_harness_runs(tmp_path):
                          "--plot", str(tmp_path))
     assert result.returncode == 0, result.stderr
     assert {path.name for path in tmp_path.glob("*.png")} == {
-        "throughput.png", "round_trips.png", "cpu_time.png", "scaling.png"}
+        "throughput.png", "round_trips.png", "cpu_time.png", "scaling.png",
+        "overview_throughput.png", "overview_round_trips.png"}
     figures = json.loads((tmp_path / "all.json").read_text())
     (one,) = figures["rounds"]
     assert one["python.ring.large.1x1"]["messages"] > 0
