@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "platform/clock.hpp"
+#include "platform/deadline.hpp"
 #include "platform/log.hpp"
 
 namespace ipc0cp::shm {
@@ -201,8 +202,7 @@ ErrorCode AttachedRing::sweep(std::int64_t now_ns, std::int64_t interval_ns,
       header().recovery_wanted.load(std::memory_order_relaxed) == 0) {
     return ErrorCode::ok;
   }
-  constexpr std::int64_t kPatienceNs = 5 * platform::kMillisecond;
-  const ErrorCode locked = lock(now_ns + kPatienceNs);
+  const ErrorCode locked = lock(now_ns + platform::Deadline::kLockPatienceNs);
   if (locked == ErrorCode::timeout) return ErrorCode::ok;
   if (locked != ErrorCode::ok) return locked;
   recover();

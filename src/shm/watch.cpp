@@ -2,13 +2,11 @@
 #include "shm/watch.hpp"
 
 #include "platform/clock.hpp"
+#include "platform/deadline.hpp"
 
 namespace ipc0cp::shm {
-namespace {
 
-constexpr std::int64_t kLockPatienceNs = 5 * platform::kMillisecond;
-
-}  // namespace
+using platform::Deadline;
 
 /// As AttachedRing::check_while_waiting, but for the user's check: that is for his own threads.
 bool Watch::is_over() noexcept {
@@ -23,7 +21,7 @@ bool Watch::answer_is_ready() noexcept {
 
 bool Watch::has_answer() noexcept {
   if (ring_.forked() || ring_.refusal() != ErrorCode::ok) return true;
-  const ErrorCode locked = ring_.lock(platform::now_ns() + kLockPatienceNs);
+  const ErrorCode locked = ring_.lock(platform::now_ns() + Deadline::kLockPatienceNs);
   if (locked != ErrorCode::ok) return locked != ErrorCode::timeout;
   const bool ready = ring_.blocks().head() != kNone || ring_.stream_has_ended(expected_producers_);
   return ring_.unlock() != ErrorCode::ok || ready;
@@ -45,7 +43,7 @@ void Watch::await_answer(const std::atomic<bool>& given_up) noexcept {
 /// attempt in vain would go on so for ever.
 bool Watch::room_is_ready(const RoomWanted& wanted) noexcept {
   if (is_over()) return true;
-  const ErrorCode locked = ring_.lock(platform::now_ns() + kLockPatienceNs);
+  const ErrorCode locked = ring_.lock(platform::now_ns() + Deadline::kLockPatienceNs);
   if (locked != ErrorCode::ok) return locked != ErrorCode::timeout;
   admission_.keep_want(true);
   if (!wanted.nobody_reads) admission_.register_want(wanted.block_bytes, platform::now_ns());
