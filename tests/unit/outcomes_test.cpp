@@ -133,17 +133,23 @@ TEST_F(Outcomes, EveryCodeHasANameAndASentence) {
 }
 
 /// On a plain ring views go back and copies are lost; with redelivery everything goes back.
-class BatchesThatAreClosed : public ::testing::TestWithParam<std::pair<bool, std::size_t>> {};
+class BatchesThatAreClosed : public ::testing::TestWithParam<std::pair<bool, std::size_t>> {
+ protected:
+  static ProducerOptions options() {
+    ProducerOptions options;
+    options.redeliver = GetParam().first;
+    return options;
+  }
+
+  static constexpr std::size_t kBytes = 1 << 20;
+  const std::string name = unique_name();
+  SharedRingBufferProducer producer{name, kBytes, options()};
+  SharedRingBufferConsumer one{name, kBytes};
+  SharedRingBufferConsumer other{name, kBytes};
+};
 
 TEST_P(BatchesThatAreClosed, GiveBackWhatTheyDidNotHandOut) {
   const auto [redeliver, payload_bytes] = GetParam();
-  constexpr std::size_t kBytes = 1 << 20;
-  const std::string name = unique_name();
-  ProducerOptions options;
-  options.redeliver = redeliver;
-  SharedRingBufferProducer producer(name, kBytes, options);
-  SharedRingBufferConsumer one(name, kBytes);
-  SharedRingBufferConsumer other(name, kBytes);
   producer.push(TextData("one"));
   producer.push_raw(kTextMetadata, bytes_in("\xff"));
   producer.push_raw(kBytesMetadata, std::vector<std::byte>(payload_bytes));
@@ -161,14 +167,7 @@ TEST_P(BatchesThatAreClosed, GiveBackWhatTheyDidNotHandOut) {
 
 /// Another thread closes while a batch is being decoded.
 TEST_P(BatchesThatAreClosed, GiveBackWhatIsPutBackAfterwards) {
-  const auto [redeliver, payload_bytes] = GetParam();
-  constexpr std::size_t kBytes = 1 << 20;
-  const std::string name = unique_name();
-  ProducerOptions options;
-  options.redeliver = redeliver;
-  SharedRingBufferProducer producer(name, kBytes, options);
-  SharedRingBufferConsumer one(name, kBytes);
-  SharedRingBufferConsumer other(name, kBytes);
+  const std::size_t payload_bytes = GetParam().second;
   for (int number = 0; number < 3; ++number) {
     producer.push_raw(kBytesMetadata, std::vector<std::byte>(payload_bytes));
   }
