@@ -63,7 +63,10 @@ constexpr const char* kBashStart = R"sh(# Completion of ipc0cp for bash.
 _ipc0cp_rings() {
   local directory=${IPC0CP_DIRECTORY:-/dev/shm} file
   for file in "$directory"/ipc0cp.*; do
-    [ -e "$file" ] && printf '%s\n' "${file##*/ipc0cp.}"
+    file=${file##*/ipc0cp.}
+    # compgen expands the words it is given: no other user's file may be a command.
+    case $file in '' | *[!A-Za-z0-9._-]*) continue ;; esac
+    printf '%s\n' "$file"
   done
 }
 _ipc0cp_kind() {
@@ -156,7 +159,7 @@ std::string zsh_script(const std::vector<Completed>& commands) {
          << "_ipc0cp_rings() {\n"
          << "  local -a rings\n"
          << "  rings=(${IPC0CP_DIRECTORY:-/dev/shm}/ipc0cp.*(N:t))\n"
-         << "  compadd -- ${rings#ipc0cp.}\n}\n"
+         << "  compadd -- ${${rings#ipc0cp.}:#*[^A-Za-z0-9._-]*}\n}\n"
          << "_ipc0cp() {\n"
          << "  if (( CURRENT == 2 )); then\n    local -a commands\n    commands=(\n";
   for (const Completed& command : commands) {
@@ -202,7 +205,7 @@ std::string fish_script(const std::vector<Completed>& commands) {
          << "  set -l directory /dev/shm\n"
          << "  set -q IPC0CP_DIRECTORY; and set directory $IPC0CP_DIRECTORY\n"
          << "  for file in $directory/ipc0cp.*\n"
-         << "    string replace -r '^.*/ipc0cp\\.' '' -- $file\n  end\nend\n"
+         << "    string replace -rf '^.*/ipc0cp\\.([A-Za-z0-9._-]+)$' '$1' -- $file\n  end\nend\n"
          << "complete -c ipc0cp -f\n";
   for (const Completed& command : commands) {
     script << "complete -c ipc0cp -n __fish_use_subcommand -a " << quoted(command.name) << " -d "

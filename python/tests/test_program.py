@@ -148,6 +148,16 @@ def test_completion_in_bash(ring_name, tmp_path, monkeypatch):
     assert complete_in_bash("completion", "z") == {"zsh"}
 
 
+@pytest.mark.parametrize("name", ["$(touch came)", "`touch came`", "a b", "a;b", "\x1b[31mred"])
+def test_completion_runs_no_files_of_others(name, ring_name, tmp_path, monkeypatch):
+    monkeypatch.setenv("IPC0CP_DIRECTORY", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    for odd in (name, ring_name):
+        (tmp_path / f"ipc0cp.{odd}").touch()
+    assert complete_in_bash("stat", "") == {ring_name}
+    assert not (tmp_path / "came").exists()
+
+
 @pytest.mark.parametrize("name", ["bash", "zsh", "fish"])
 def test_completion_is_good_syntax(name):
     script = output("completion", name)
