@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "shm/ring_name.hpp"
 #include "text.hpp"
 
 namespace ipc0cp::cli {
@@ -76,8 +77,11 @@ class Search {
     const char* kind = ring_.state == RingState::damaged         ? "damaged"
                        : ring_.state == RingState::no_permission ? "no_permission"
                                                                  : "unusable";
+    // What has no ring's name is no argument of a command: others have chosen its characters.
     const std::string command =
-        ring_.state == RingState::no_permission ? "" : "ipc0cp rm --force " + ring_.name;
+        ring_.state == RingState::no_permission || !shm::is_ring_name(ring_.name)
+            ? ""
+            : "ipc0cp rm --force " + ring_.name;
     add(kind, "the file of '" + ring_.name + "' cannot be used: " + state, ring_.problem,
         ring_.state == RingState::no_permission
             ? "Look as user " + std::to_string(ring_.owner) + ", its owner, or as root."

@@ -10,6 +10,7 @@
 #include "ipc0cp/error.hpp"
 #include "platform/ring_directory.hpp"
 #include "shm/removal.hpp"
+#include "shm/ring_name.hpp"
 #include "text.hpp"
 
 namespace ipc0cp::cli {
@@ -17,8 +18,6 @@ namespace {
 
 using shm::Removal;
 using shm::RemovalReport;
-
-constexpr std::string_view kPrefix = "ipc0cp.";
 
 struct Options {
   std::vector<std::string> names;
@@ -38,13 +37,18 @@ std::string refusal(const std::string& name, const RemovalReport& report) {
              " wait for a consumer; take them (ipc0cp recv " + name +
              " -o DIR), or remove them: ipc0cp rm " + name;
     default:
-      return "'" + name + "' cannot be used as a ring: " + report.detail +
-             "; if it may go: ipc0cp rm --force " + name;
+      return "'" + shm::printable(name) + "' cannot be used as a ring: " + report.detail +
+             "; if it may go: " + shm::removal_command(name);
   }
 }
 
 /// @return whether it is gone, or none of our business.
 bool remove_one(const std::string& name, bool force, bool stale) {
+  if (!shm::is_ring_name(name)) {  // Found in the directory, so it may be called anything.
+    const RemovalReport report{Removal::unreadable, "no ring can have this name", 0};
+    std::cerr << "ipc0cp: " << refusal(name, report) << "\n";
+    return stale;
+  }
   const RemovalReport report = shm::remove_ring(name, {.force = force, .keep_messages = stale});
   if (report.outcome == Removal::absent) {
     if (!stale) no_such_ring(name);
@@ -71,7 +75,7 @@ std::vector<std::string> all_names() {
   std::filesystem::directory_iterator entry(platform::ring_directory(), error);
   for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
     const std::string file = entry->path().filename().string();
-    if (file.starts_with(kPrefix)) names.push_back(file.substr(kPrefix.size()));
+    if (file.starts_with(shm::kFilePrefix)) names.push_back(file.substr(shm::kFilePrefix.size()));
   }
   return names;
 }

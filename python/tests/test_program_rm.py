@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
+import subprocess
 
 import pytest
-from helpers import MIB, PATIENCE, Background, file_of, run_python, start_python
+from helpers import MIB, PATIENCE, SHM, Background, file_of, run_python, start_python
 from program import DONE, FAILED, NO_SUCH_RING, WRONG_USAGE, finish, output
 
 import ipc0cp
+from ipc0cp import inspect
 
 DIE = """
 import os, signal, sys, ipc0cp
@@ -122,6 +125,34 @@ def test_a_ring_of_another_version(ring_name):
     assert finished.returncode == FAILED
     assert "version" in finished.stderr
     output("rm", "--force", ring_name)
+
+
+#: What others can call a file. None of it may reach a terminal, a shell, or break the JSON.
+ODD_NAMES = [b"\x1b[31mred", b"\xff\xfe", b"a b;$(touch came)", b"x" * 240]
+
+
+@pytest.mark.parametrize("odd", ODD_NAMES)
+def test_files_whose_names_no_ring_can_have(odd, ring_name):
+    file = SHM / os.fsdecode(b"ipc0cp." + ring_name.encode() + odd[: 245 - len(ring_name)])
+    file.write_bytes(b"something else")
+    try:
+        shown = [ring for ring in inspect.rings() if ring.name.startswith(ring_name)]
+        assert [ring.state for ring in shown] == [inspect.RingState.NOT_A_RING]
+        listed = json.loads(output("ls", "--json"))["rings"]
+        assert [ring["name"] for ring in listed if ring["name"].startswith(ring_name)]
+        json.loads(output("top", "--once", "--json", "--interval", "10ms"))
+        finished = finish("rm", "--stale", text=False)
+        assert finished.returncode == DONE
+        assert finished.stderr.translate(None, b"\n").decode("ascii").isprintable()
+        assert b"no ring can have this name" in finished.stderr
+        assert odd not in finish("stat", ring_name, text=False).stderr
+        commands = [re.search(r"find \S+ -maxdepth 1 -inum \d+ -delete", text)[0]
+                    for text in (shown[0].problem, finished.stderr.decode())]
+        assert commands[0] == commands[1]
+        subprocess.run(commands[0].split(), check=True, timeout=PATIENCE)
+        assert not file.exists()
+    finally:
+        file.unlink(missing_ok=True)
 
 
 def test_which_rings(ring_name):

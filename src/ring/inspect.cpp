@@ -31,8 +31,8 @@ using Extent = shm::ControlCopy::Extent;
 /// A file among the rings, opened to look at it; what can be told without its figures.
 class LookedAt {
  public:
-  LookedAt(const std::string& name, std::string path) : path_(std::move(path)) {
-    summary_.name = shm::printable(name);
+  explicit LookedAt(std::string name) : name_(std::move(name)), path_(shm::path_of(name_)) {
+    summary_.name = shm::printable(name_);
     summary_.taken_ns = platform::now_ns();
   }
 
@@ -42,7 +42,7 @@ class LookedAt {
     const int error = platform::open_to_look(path_, file_);
     if (error == ENOENT) return false;
     if (error == EMFILE || error == ENFILE || error == ENOMEM) {
-      shm::open_errors::system_failure("cannot look at " + path_, error);
+      shm::open_errors::system_failure("cannot look at ring '" + summary_.name + "'", error);
     }
     if (error != 0) {
       if (platform::identity_of(path_, identity) != 0) return false;
@@ -102,7 +102,8 @@ class LookedAt {
     std::string what_is_wrong;
     const ErrorCode code = shm::Segment::read_geometry(file_, geometry_, what_is_wrong);
     if (code == ErrorCode::ok) return;
-    const std::string way_out = "; remove it if nobody needs it (rm " + path_ + ")";
+    const std::string way_out =
+        "; remove it if nobody needs it (" + shm::removal_command(name_) + ")";
     if (code == ErrorCode::version_mismatch) {
       return refuse(code, RingState::other_version,
                     what_is_wrong + ": look at it with the ipc0cp that made it");
@@ -118,6 +119,7 @@ class LookedAt {
 
   static constexpr const char* kNoFile = "it is not a regular file";
 
+  std::string name_;  ///< As others have chosen it: it may hold anything.
   std::string path_;
   platform::File file_;
   shm::Geometry geometry_;
@@ -125,8 +127,8 @@ class LookedAt {
   ErrorCode code_ = ErrorCode::ok;
 };
 
-std::optional<RingSummary> summary_of(const std::string& name, std::string path) {
-  LookedAt file(name, std::move(path));
+std::optional<RingSummary> summary_of(const std::string& name) {
+  LookedAt file(name);
   if (!file.open()) return std::nullopt;
   const auto copy = file.copy(Extent::overview);
   if (copy) shm::summarise(*copy, file.file().get(), file.summary());
@@ -195,21 +197,21 @@ std::vector<RingSummary> rings() {
   std::vector<RingSummary> found;
   for (const std::string& name : names) {
     // What has gone since the directory was read is left out.
-    if (auto summary = summary_of(name, shm::path_of(name))) found.push_back(std::move(*summary));
+    if (auto summary = summary_of(name)) found.push_back(std::move(*summary));
   }
   return found;
 }
 
 RingSummary summary(const std::string& name) {
   const std::string bare = shm::checked_name(name);
-  auto found = summary_of(bare, shm::path_of(bare));
+  auto found = summary_of(bare);
   if (!found) no_such_ring(bare);
   return std::move(*found);
 }
 
 Ring ring(const std::string& name) {
   const std::string bare = shm::checked_name(name);
-  LookedAt file(bare, shm::path_of(bare));
+  LookedAt file(bare);
   if (!file.open()) no_such_ring(bare);
   const auto copy = file.copy(Extent::everything);
   Ring found;
@@ -220,7 +222,7 @@ Ring ring(const std::string& name) {
 
 std::vector<MessagePreview> preview(const std::string& name, const PreviewOptions& options) {
   const std::string bare = shm::checked_name(name);
-  LookedAt file(bare, shm::path_of(bare));
+  LookedAt file(bare);
   if (!file.open()) no_such_ring(bare);
   const auto copy = file.copy(Extent::everything);
   if (!copy) {

@@ -14,6 +14,11 @@ inline constexpr std::string_view kFilePrefix = "ipc0cp.";
 /// and what is longer than a name may be is cut off.
 std::string printable(std::string_view text);
 std::string path_of(const std::string& name);
+/// Whether a ring can have this name; other files that begin like rings are somebody else's.
+bool is_ring_name(std::string_view name) noexcept;
+/// A command that removes what has the name, and does nothing else when it is typed as it stands,
+/// whatever characters others have put into the name.
+std::string removal_command(const std::string& name);
 /// The name without its leading slash. @throws Error invalid_argument.
 std::string checked_name(const std::string& name);
 

@@ -46,6 +46,7 @@ std::string similar_names(const std::string& name) {
     const std::string file = entry->path().filename().string();
     if (file.rfind(kFilePrefix, 0) != 0) continue;
     std::string other = file.substr(kFilePrefix.size());
+    if (!is_ring_name(other)) continue;
     const std::size_t apart = edit_distance(name, other);
     if (apart > 0 && apart <= std::max<std::size_t>(2, name.size() / 3)) {
       found.emplace_back(apart, std::move(other));
