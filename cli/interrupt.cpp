@@ -31,6 +31,12 @@ void heed_signals() {
   }
 }
 
+void outlive_closed_pipes() {
+  struct sigaction action = {};
+  action.sa_handler = SIG_IGN;
+  sigaction(SIGPIPE, &action, nullptr);
+}
+
 bool interrupted() noexcept { return signal_came != 0; }
 
 bool sleep_for(double seconds) {

@@ -38,6 +38,14 @@ class Target {
   virtual void close() {}
 };
 
+/// @param written whole messages
+[[noreturn]] void reader_has_left(std::uint64_t written) {
+  throw Failure(kFailed, "the reader of standard output has left after " +
+                             counted(written, "message") +
+                             "; one more had been taken from the ring, and is lost unless it "
+                             "was made with redeliver=True");
+}
+
 class StreamTarget final : public Target {
  public:
   StreamTarget() : stream_(options()) {}
@@ -46,10 +54,7 @@ class StreamTarget final : public Target {
       stream_.push_raw(message.metadata(), message.payload());
     } catch (const Error& error) {
       if (error.code() != ErrorCode::no_consumers) throw;
-      throw Failure(kFailed, "the reader of standard output has left after " +
-                                 counted(stream_.messages(), "message") +
-                                 "; one more had been taken from the ring, and is lost unless it "
-                                 "was made with redeliver=True");
+      reader_has_left(stream_.messages());
     }
   }
   void close() override { stream_.close(); }
@@ -85,37 +90,54 @@ class FileTarget final : public Target {
   std::string name_;
 };
 
-void put(std::string_view text) {
-  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size()) {
-    throw Failure(kFailed, std::string("cannot write standard output: ") + std::strerror(errno));
+/// Lines of standard output, each there before the next message is taken: who reads them while they
+/// come does not want to wait for a full buffer, and what cannot be written is told of.
+class Lines {
+ public:
+  Lines() { outlive_closed_pipes(); }
+  void put(std::string_view line) {
+    const bool written = std::fwrite(line.data(), 1, line.size(), stdout) == line.size();
+    if (written && std::fputc('\n', stdout) != EOF && std::fflush(stdout) == 0) {
+      ++messages_;
+      return;
+    }
+    if (errno == EPIPE) reader_has_left(messages_);
+    throw Failure(kFailed, std::string("cannot write standard output: ") + std::strerror(errno) +
+                               "; " + counted(messages_, "message") + " are written");
   }
-}
+
+ private:
+  std::uint64_t messages_ = 0;
+};
 
 /// The payload and the end of a line: of texts and JSON what one wants to grep.
 class LineTarget final : public Target {
  public:
   void write(const Message& message) override {
     const auto payload = message.payload();
-    put({reinterpret_cast<const char*>(payload.data()), payload.size()});
-    put("\n");
-    // Who reads lines while they come does not want to wait for a full buffer.
-    if (std::fflush(stdout) != 0) put("");
+    lines_.put({reinterpret_cast<const char*>(payload.data()), payload.size()});
   }
+
+ private:
+  Lines lines_;
 };
 
 /// For eyes.
 class TerminalTarget final : public Target {
  public:
   void write(const Message& message) override {
+    constexpr std::size_t kTypeWidth = 24;
     constexpr std::size_t kWidth = 60;
     std::ostringstream line;
     line << std::setw(8) << message.id() << "  " << std::left << std::setw(8)
-         << type_of(message.metadata()) << std::right << std::setw(10)
+         << one_line(type_of(message.metadata()), kTypeWidth) << std::right << std::setw(10)
          << short_bytes(static_cast<double>(message.payload().size())) << "  "
-         << preview(message.metadata(), message.payload(), kWidth) << "\n";
-    put(line.str());
-    std::fflush(stdout);
+         << preview(message.metadata(), message.payload(), kWidth);
+    lines_.put(line.str());
   }
+
+ private:
+  Lines lines_;
 };
 
 std::unique_ptr<Target> make_target(const Options& options) {

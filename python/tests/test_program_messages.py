@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -270,3 +271,41 @@ def test_a_terminal_shows_what_comes(ring_name):
     os.close(master)
     assert "ndarray" in shown and "<i4 [4] 0 1 2 3" in shown
     assert "a\\nb" in shown
+
+
+def test_a_terminal_is_shown_no_control_characters(ring_name):
+    master, slave = os.openpty()
+    receiving = start("recv", ring_name, "--size", "1M", stdout=slave, stderr=subprocess.STDOUT)
+    os.close(slave)
+    with ipc0cp.SharedRingBufferProducer(ring_name, MIB) as producer:
+        producer.push_raw({"type": "evil\x1b[31mred"}, b"\x1b[2J")
+    assert receiving.wait(PATIENCE) == 0
+    shown = os.read(master, 10_000).decode()
+    os.close(master)
+    assert "evil" in shown and "\x1b" not in shown
+
+
+def test_lines_that_cannot_be_written_are_told(ring_name):
+    with ipc0cp.SharedRingBufferProducer(ring_name, MIB, redeliver=True) as producer:
+        with Path("/dev/full").open("wb") as full:
+            receiving = start("recv", ring_name, "--lines", "--count", "5", stdout=full)
+        producer.push("first", timeout=PATIENCE)
+        assert receiving.wait(PATIENCE) == FAILED
+        assert b"No space left" in receiving.communicate()[1]
+        with ipc0cp.SharedRingBufferConsumer(ring_name) as consumer:
+            assert consumer.pop(timeout=PATIENCE) == "first"
+
+
+def test_a_reader_of_lines_that_leaves_is_named(ring_name):
+    receiving = start("recv", ring_name, "--lines", "--size", "1M")
+    with ipc0cp.SharedRingBufferProducer(ring_name, MIB) as producer:
+        producer.push("first", timeout=PATIENCE)
+        assert receiving.stdout.readline() == b"first\n"
+        receiving.stdout.close()
+        producer.push("second")
+        assert receiving.wait(PATIENCE) == FAILED
+        assert b"has left after 1 message;" in receiving.stderr.read()
+        receiving.stderr.close()
+        # It was the last consumer and has left in order: a producer is told at once.
+        with pytest.raises(ipc0cp.NoConsumers):
+            producer.push("third", timeout=PATIENCE)
