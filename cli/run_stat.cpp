@@ -80,6 +80,8 @@ std::string to_text(const Ring& ring, const std::optional<inspect::Rates>& rates
   text << "in all      " << stats.pushed << " pushed, " << stats.popped << " popped, "
        << stats.dropped << " dropped, " << stats.lost << " lost; "
        << counted(stats.repaired_deaths, "death") << " repaired\n"
+       << "given up    " << counted(stats.overflowed, "message")
+       << " unread; producers turned away " << counted(stats.refused, "new one") << "\n"
        << "in use      " << bytes_of(stats.used_bytes) << "; " << counted(memory.views_out, "view")
        << " " << bytes_of(memory.views_out_bytes) << ", " << counted(memory.loans_out, "loan")
        << " " << bytes_of(memory.loans_out_bytes) << "\n"

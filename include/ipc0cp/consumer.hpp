@@ -51,6 +51,13 @@ class IPC0CP_EXPORT SharedRingBufferConsumer {
   std::optional<ReceivedObject> pop(Timeout timeout = Timeout::forever());
   /// The same without decoding.
   std::optional<Message> pop_raw(Timeout timeout = Timeout::forever());
+  /// Waits for a message like `pop`, gives up all that is queued but the newest one, and takes
+  /// that. The others count in `RingStats::overflowed`; no other consumer sees them either. With
+  /// redelivery, too, they do not come back. Of what is pushed during the call it may miss some.
+  /// @throws Error as `pop`.
+  std::optional<ReceivedObject> pop_latest(Timeout timeout = Timeout::forever());
+  /// The same without decoding.
+  std::optional<Message> pop_latest_raw(Timeout timeout = Timeout::forever());
   /// Waits for one message like `pop`, then takes what else is queued, up to `most` (and 4096).
   /// Empty at end of stream. If one of them cannot be decoded, those before it are returned, the
   /// next pop throws, and those behind it follow; with redelivery they go back to the queue, for
@@ -132,6 +139,7 @@ class IPC0CP_EXPORT SharedRingBufferConsumer {
   /// The next message. @return ok or what there is instead, as `pop` names it.
   ErrorCode take(bool waits, Timeout timeout, Message& message);
   std::optional<Message> take(bool waits, Timeout timeout, ErrorCode& outcome);
+  ErrorCode take_latest(Timeout timeout, Message& message);
   [[nodiscard]] ErrorCode outcome_of(ErrorCode result, bool waits) const noexcept;
   [[noreturn]] void fail_pop(ErrorCode result) const;
 

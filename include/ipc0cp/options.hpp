@@ -17,6 +17,13 @@ enum class Stale : std::uint8_t {
   discard,  ///< They are dropped, and counted so.
 };
 
+/// What a producer does when the queue keeps a message from fitting.
+enum class Overflow : std::uint8_t {
+  block,        ///< It waits for room.
+  drop_oldest,  ///< It gives up the oldest messages that nobody has taken yet.
+  drop_newest,  ///< It gives up the message that it was about to push.
+};
+
 /// Called about every 50 ms by a blocked call; returning true ends it with `interrupted`.
 using InterruptCheck = bool (*)();
 
@@ -40,6 +47,11 @@ struct ProducerOptions {
   /// The ring stays as long as this producer, though its last consumer closes: consumers come and
   /// go, and a push waits for the next one.
   bool keep = false;
+  /// Of this producer alone; others of the ring may do otherwise. See docs/live_sources.md.
+  Overflow overflow = Overflow::block;
+  /// With `drop_oldest`: most messages that a publish of this producer leaves unread, the new one
+  /// included; older ones are given up. 1: consumers find the latest value. 0: as many as fit.
+  std::uint32_t depth = 0;
 };
 
 /// How a consumer behaves.

@@ -23,6 +23,8 @@ namespace ipc0cp {
   X(std::uint64_t, popped_bytes, "Payload and metadata that have left the queue since creation.")  \
   X(std::uint64_t, dropped, "Messages that were damaged, undecodable or discarded.")               \
   X(std::uint64_t, lost, "Messages that died with their consumer.")                                \
+  X(std::uint64_t, overflowed, "Messages given up unread, to make room or for a newer one.")       \
+  X(std::uint64_t, refused, "Pushes that a producer with `drop_newest` turned away.")              \
   X(std::uint64_t, repaired_deaths, "Participants found dead and cleaned up.")                     \
   X(std::uint64_t, most_messages, "High-water mark of `messages`.")                                \
   X(std::uint64_t, most_used_bytes, "High-water mark of `used_bytes`.")                            \

@@ -25,6 +25,8 @@ class RingStats:
     popped_bytes: int  #: Payload and metadata that have left the queue since creation.
     dropped: int  #: Messages that were damaged, undecodable or discarded.
     lost: int  #: Messages that died with their consumer.
+    overflowed: int  #: Messages given up unread, to make room or for a newer one.
+    refused: int  #: Pushes that a producer with `drop_newest` turned away.
     repaired_deaths: int  #: Participants found dead and cleaned up.
     most_messages: int  #: High-water mark of `messages`.
     most_used_bytes: int  #: High-water mark of `used_bytes`.

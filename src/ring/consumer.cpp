@@ -113,6 +113,31 @@ ErrorCode SharedRingBufferConsumer::take(bool waits, Timeout timeout, Message& m
   return outcome_of(result, waits);
 }
 
+ErrorCode SharedRingBufferConsumer::take_latest(Timeout timeout, Message& message) {
+  shm::Channel& channel = attached();
+  if (shared_->put_back.any() && !channel.forked()) [[unlikely]] {
+    const TellPopped tell(channel);
+    // All that was put back is older than what is queued.
+    const std::size_t kept = channel.ring().blocks().queued() == 0 ? 1 : 0;
+    channel.count_given_up(shared_->put_back.give_up_all_but(kept));
+    if (shared_->put_back.take({&message, 1}) == 1) return ErrorCode::ok;
+  }
+  platform::Deadline deadline(options_.blocking, timeout);
+  const ErrorCode result = channel.pop_latest(deadline, message);
+  if (result == ErrorCode::end_of_stream) channel.ending().log();
+  return outcome_of(result, true);
+}
+
+std::optional<Message> SharedRingBufferConsumer::pop_latest_raw(Timeout timeout) {
+  std::optional<Message> message(std::in_place);
+  const ErrorCode result = take_latest(timeout, *message);
+  if (result != ErrorCode::ok) {
+    if (result != ErrorCode::end_of_stream) fail_pop(result);
+    message.reset();
+  }
+  return message;
+}
+
 /// A blocking handle says time-out even for a time of zero.
 ErrorCode SharedRingBufferConsumer::outcome_of(ErrorCode result, bool waits) const noexcept {
   const bool is_over = result == ErrorCode::buffer_empty && options_.blocking && waits;

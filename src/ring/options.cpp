@@ -41,6 +41,15 @@ void check_ring_options(const ProducerOptions& options) {
     check_range("max_messages", options.max_messages, 1, kMaxMaxMessages, "0 takes the default");
   }
   check_mode(options.mode);
+  if (options.depth != 0 && options.overflow != Overflow::drop_oldest) {
+    throw Error(ErrorCode::invalid_argument,
+                "depth=" + std::to_string(options.depth) +
+                    " is for producers that give old messages up: say overflow=drop_oldest, too,"
+                    " or limit the ring with max_messages");
+  }
+  if (options.depth > kMaxMaxMessages) {
+    check_range("depth", options.depth, 1, kMaxMaxMessages, "0 keeps as many as fit");
+  }
 }
 
 std::uint32_t default_max_messages(std::size_t total_data_bytes) noexcept {

@@ -38,6 +38,7 @@ SharedRingBufferProducer::SharedRingBufferProducer(std::string shm_name,
   channel.open.mode = options_.mode;
   channel.consumer_wait_ns = options_.consumer_wait_timeout.nanoseconds();
   channel.open.keep = options_.keep;
+  channel.queue = {options_.overflow, options_.depth};
   channel_ =
       shm::Channel::open(channel, platform::deadline_after(options_.open_timeout.nanoseconds()));
 }
@@ -86,10 +87,12 @@ bool SharedRingBufferProducer::accepted(ErrorCode result, std::size_t message_by
   fail_push(result, channel(), message_bytes, deadline.timeout_ns());
 }
 
-/// What is called full inside is a time-out to who has waited, or would have.
+/// What is called full inside is a time-out to who has waited, or would have. Who turns the newest
+/// away never does.
 ErrorCode SharedRingBufferProducer::outcome_of(ErrorCode result, bool waits) const noexcept {
   if (result != ErrorCode::buffer_full && result != ErrorCode::timeout) return result;
-  return options_.blocking && waits ? ErrorCode::timeout : ErrorCode::buffer_full;
+  const bool has_waited = options_.blocking && waits && options_.overflow != Overflow::drop_newest;
+  return has_waited ? ErrorCode::timeout : ErrorCode::buffer_full;
 }
 
 bool SharedRingBufferProducer::push(const SerializableObject& object, Timeout timeout) {

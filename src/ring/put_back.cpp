@@ -61,6 +61,15 @@ std::size_t PutBack::take(std::span<Message> messages) {
   return count;
 }
 
+std::size_t PutBack::give_up_all_but(std::size_t kept) {
+  const std::lock_guard guard(mutex_);
+  throw_error();
+  const std::size_t count = messages_.size() - std::min(kept, messages_.size());
+  messages_.resize(messages_.size() - count);  // The oldest come last.
+  look();
+  return count;
+}
+
 bool PutBack::describe(MessageHead& head) {
   if (!any()) [[likely]]
     return false;

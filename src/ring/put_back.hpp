@@ -34,6 +34,9 @@ class PutBack final : public shm::CloseListener {
   /// Moves what is here into `messages`, which are empty. @return how many there were.
   /// @throws the error before them.
   std::size_t take(std::span<Message> messages);
+  /// Releases what is here but the newest `kept` messages. @return how many.
+  /// @throws the error before them.
+  std::size_t give_up_all_but(std::size_t kept);
   /// Tells of the first one, if there is one. @throws the error before it.
   bool describe(MessageHead& head);
   /// Copies up to `most` payloads side by side into `rows`, until a message is different.

@@ -18,6 +18,10 @@ constexpr std::int64_t kWorkSliceNs = 20 * platform::kMillisecond;  ///< While s
 constexpr std::int64_t kPriorityAfterNs = 20 * platform::kMillisecond;
 constexpr std::int64_t kPriorityExpiresNs = 200 * platform::kMillisecond;
 constexpr std::int64_t kSoftCapWaitNs = platform::kMillisecond;
+/// What consumers have in their hands may lie between the messages that are queued, and a large one
+/// then finds no room however many are given up. Where that is too long a walk to be looked up, it
+/// stops at so many times its own size and waits, as who blocks does, for the relief block.
+constexpr std::uint64_t kMaxGivenUpPerByte = 4;
 
 }  // namespace
 
@@ -66,6 +70,13 @@ bool Admission::would_admit(const RoomWanted& wanted) noexcept {
   if (header.retired.load(std::memory_order_relaxed) != 0) return true;
   const bool nobody_reads = header.consumers == 0;
   if (nobody_reads || wanted.nobody_reads) return nobody_reads != wanted.nobody_reads;
+  if (would_find_room(wanted)) return true;
+  return overflow_ == Overflow::drop_oldest &&
+         shortage_of(wanted.message_bytes) == Shortage::of_capacity;
+}
+
+bool Admission::would_find_room(const RoomWanted& wanted) noexcept {
+  const Header& header = ring_.header();
   const std::uint64_t block_bytes = std::max(wanted.block_bytes, BlockPlan{}.block_bytes());
   Blocks& blocks = ring_.blocks();
   blocks.collect();
@@ -92,6 +103,83 @@ bool Admission::must_yield(std::uint64_t message_bytes) noexcept {
   }
   return header.used_bytes + message_bytes + header.priority_bytes >
          ring_.geometry().total_data_bytes;
+}
+
+// ---- giving up ----------------------------------------------------------------------------------
+
+ErrorCode Admission::give_up_and_admit(PushRequest& request) noexcept {
+  Blocks& blocks = ring_.blocks();
+  ErrorCode result = ErrorCode::buffer_full;
+  // What all the memory that there is could not hold is an error, not a reason to give up others.
+  if (request.no_memory && !growth_.fits(request)) return result;
+  Blocks::Answer fits = Blocks::Answer::not_asked;
+  std::uint32_t count = 0;
+  for (std::uint32_t step = 0; step < GivingUp::kMaxInOneHold; ++step) {
+    // What consumers have given back meanwhile costs nobody a message.
+    if (!blocks.any_returned()) {
+      const Shortage shortage = shortage_of(request.message_bytes);
+      if (shortage == Shortage::hopeless) break;
+      if (fits == Blocks::Answer::not_asked) fits = would_fit_without_queue(request);
+      if (fits == Blocks::Answer::no) break;
+      if (shortage == Shortage::of_holes && !brings_holes(request, fits)) break;
+      const std::uint64_t bytes = giving_up_.oldest();
+      if (bytes == 0) break;
+      request.given_up_bytes += bytes;
+      count += 1;
+    }
+    result = admit(request);
+    if (result != ErrorCode::buffer_full || request.must_reserve()) break;
+  }
+  // Whoever waits may find more room than this message takes.
+  if (count > 0) ring_.signal_space(count);
+  return result;
+}
+
+/// What a message that was refused lacks, besides the room that is left to who has priority.
+Admission::Shortage Admission::shortage_of(std::uint64_t message_bytes) const noexcept {
+  const Header& header = ring_.header();
+  const Geometry& geometry = ring_.geometry();
+  const Blocks& blocks = ring_.blocks();
+  if (blocks.head() == kNone) return Shortage::hopeless;
+  const bool leaves_room = header.priority != 0 && !has_priority();
+  const std::uint64_t wanted_bytes =
+      message_bytes + (leaves_room ? std::uint64_t{header.priority_bytes} : 0);
+  const Blocks::Unread unread = blocks.unread_in_main();
+  const std::uint64_t in_hands =
+      header.used_bytes - std::min<std::uint64_t>(header.used_bytes, unread.bytes);
+  if (in_hands + wanted_bytes > geometry.total_data_bytes ||
+      header.live_blocks >= geometry.max_messages + unread.blocks) {
+    return Shortage::hopeless;
+  }
+  const bool has_room = header.used_bytes + wanted_bytes <= geometry.total_data_bytes &&
+                        blocks.has_room_for(message_bytes);
+  return has_room ? Shortage::of_holes : Shortage::of_capacity;
+}
+
+/// Asked once in a hold: what is in other hands only becomes less.
+Blocks::Answer Admission::would_fit_without_queue(const PushRequest& request) const noexcept {
+  const Blocks& blocks = ring_.blocks();
+  const std::uint32_t head = blocks.head();
+  const bool takes_its_place = head != ring_.geometry().relief_descriptor() &&
+                               ring_.segment().descriptor(head).extent_bytes >= request.block_bytes;
+  const bool nothing_is_in_hands = ring_.header().live_blocks <= blocks.unread_in_main().blocks;
+  if (takes_its_place || nothing_is_in_hands) return Blocks::Answer::yes;
+  const std::uint64_t end_of_memory = request.no_memory
+                                          ? ring_.header().main_mark.load(std::memory_order_relaxed)
+                                          : ring_.geometry().main_bytes;
+  return blocks.would_fit_without_queue(request.block_bytes, end_of_memory);
+}
+
+/// Whether a hole that is large enough is worth another message.
+bool Admission::brings_holes(const PushRequest& request, Blocks::Answer fits) const noexcept {
+  if (growth_.in_progress()) return false;
+  return fits == Blocks::Answer::yes ||
+         request.given_up_bytes < kMaxGivenUpPerByte * request.block_bytes;
+}
+
+void Admission::heed_depth() noexcept {
+  const std::uint32_t count = giving_up_.all_but(max_unread_);
+  if (count > 0) ring_.signal_space(count);
 }
 
 // ---- wants --------------------------------------------------------------------------------------

@@ -131,11 +131,55 @@ StateWord Blocks::borrow_head(std::uint32_t index, const BlockFields& fields) no
   return borrowed;
 }
 
+void Blocks::take_head_off() noexcept {
+  const Descriptor& block = segment_.descriptor(queue_.head());
+  queue_.pop_front(block.payload_bytes + block.metadata_bytes);
+}
+
 void Blocks::drop_head() noexcept {
   const std::uint32_t index = queue_.head();
-  const Descriptor& block = segment_.descriptor(index);
-  queue_.pop_front(block.payload_bytes + block.metadata_bytes);
+  take_head_off();
   drop(index);
+}
+
+void Blocks::give_up_head() noexcept {
+  const std::uint32_t index = queue_.head();
+  take_head_off();
+  free_and_count(index, RedoRecord::Counter::overflowed);
+}
+
+Blocks::Unread Blocks::unread_in_main() const noexcept {
+  const Descriptor& relief = segment_.descriptor(segment_.geometry().relief_descriptor());
+  const bool relief_is_unread =
+      state_of(relief.state.load(std::memory_order_relaxed)) == State::kReady;
+  const std::uint64_t elsewhere =
+      relief_is_unread ? relief.payload_bytes + relief.metadata_bytes : 0;
+  const std::uint64_t bytes = header_.queued_bytes;
+  const std::uint32_t blocks = queue_.size();
+  // Saturating: the counts are a peer's, too.
+  return {bytes - std::min(bytes, elsewhere),
+          blocks - std::min(blocks, relief_is_unread ? 1U : 0U)};
+}
+
+Blocks::Answer Blocks::would_fit_without_queue(std::uint64_t block_bytes,
+                                               std::uint64_t end_of_memory) const noexcept {
+  constexpr std::uint32_t kMaxSteps = 256;
+  const std::uint32_t count = segment_.geometry().descriptor_count;
+  std::uint64_t end = 0;  // Of the last block that is in somebody's hands.
+  std::uint32_t index = header_.address_head;
+  for (std::uint32_t step = 0; index < count; ++step) {
+    if (step == kMaxSteps) return Answer::unknown;
+    const Descriptor& block = segment_.descriptor(index);
+    const State state = state_of(block.state.load(std::memory_order_relaxed));
+    if (state != State::kFree && state != State::kReady) {
+      const std::uint64_t begin = block.offset;
+      if (begin >= end && begin - end >= block_bytes) return Answer::yes;
+      end = begin + block.extent_bytes;
+    }
+    index = block.address_next;
+  }
+  const bool fits_behind = end <= end_of_memory && end_of_memory - end >= block_bytes;
+  return fits_behind ? Answer::yes : Answer::no;
 }
 
 void Blocks::quarantine_head() noexcept {
@@ -201,9 +245,9 @@ void Blocks::free(std::uint32_t index, StateWord word) noexcept {
   forget(index, state_of(word));
 }
 
-void Blocks::drop(std::uint32_t index) noexcept {
+void Blocks::free_and_count(std::uint32_t index, RedoRecord::Counter counter) noexcept {
   const State state = state_of(word_of(index));
-  redo_.free_and_count(index, RedoRecord::Counter::dropped);
+  redo_.free_and_count(index, counter);
   forget(index, state);
 }
 

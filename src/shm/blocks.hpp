@@ -140,6 +140,25 @@ class Blocks {
   }
   /// READY -> FREE, off the queue, counted as dropped.
   void drop_head() noexcept;
+  /// READY -> FREE, off the queue, counted as overflowed: given up for what is newer.
+  void give_up_head() noexcept;
+  /// Whether a subscriber that lets nothing be given up has still to read a queued message. There
+  /// are no subscribers yet: nobody has.
+  [[nodiscard]] static constexpr bool subscriber_needs(std::uint32_t /*index*/) noexcept {
+    return false;
+  }
+  /// What of the main part would be free if the queue were empty.
+  struct Unread {
+    std::uint64_t bytes;  ///< Payload and metadata, as `used_bytes` counts them.
+    std::uint32_t blocks;
+  };
+  [[nodiscard]] Unread unread_in_main() const noexcept;
+  enum class Answer : std::uint8_t { not_asked, no, yes, unknown };
+  /// Whether a block of so many bytes would fit below `end_of_memory` if the queue were empty: what
+  /// producers and consumers have in their hands may lie in between. `unknown` if that is a walk of
+  /// more than 256 blocks.
+  [[nodiscard]] Answer would_fit_without_queue(std::uint64_t block_bytes,
+                                               std::uint64_t end_of_memory) const noexcept;
   /// The head is impossible: out of use, if it is READY at all. The links to and from it cannot be
   /// trusted either, so the ring has to be recovered.
   void quarantine_head() noexcept;
@@ -152,7 +171,7 @@ class Blocks {
   /// Stores FREE and gives the memory back to the allocator.
   void free(std::uint32_t index, StateWord word) noexcept;
   /// The same for a message that is dropped; counter and FREE are one step.
-  void drop(std::uint32_t index) noexcept;
+  void drop(std::uint32_t index) noexcept { free_and_count(index, RedoRecord::Counter::dropped); }
   /// Frees what lies on the stack of returned blocks. @return whether there was anything.
   bool collect() noexcept;
 
@@ -186,6 +205,8 @@ class Blocks {
   [[gnu::always_inline]] ErrorCode commit_loan(PushRequest& request, std::uint32_t index) noexcept;
   [[gnu::always_inline]] void store_loaned(PushRequest& request, std::uint32_t index) noexcept;
   void loan_memory(PushRequest& request, std::uint32_t index) noexcept;
+  void free_and_count(std::uint32_t index, RedoRecord::Counter counter) noexcept;
+  void take_head_off() noexcept;
   void forget(std::uint32_t index, State state) noexcept;
   [[nodiscard]] bool is_loaned_to_us(std::uint32_t index) const noexcept;
 

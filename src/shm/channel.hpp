@@ -58,6 +58,7 @@ struct ChannelOptions {
   OpenOptions open;
   std::shared_ptr<CloseListener> listener;  ///< May be null.
   std::int64_t consumer_wait_ns = 0;
+  QueuePolicy queue;
   std::uint32_t expected_producers = 1;
   bool auto_unlink = true;
 };
@@ -91,6 +92,10 @@ class Channel final : public HandleLifetime {
 
   // ---- consumers (channel_pop.cpp, channel_batch.cpp) ----
   ErrorCode pop(Deadline& deadline, Message& message) noexcept;
+  /// Gives up all that is queued but the newest message, and takes that. Waits like `pop`.
+  ErrorCode pop_latest(Deadline& deadline, Message& message) noexcept;
+  /// Counts messages that this handle had taken and gives up unread, as a `pop_latest` does.
+  void count_given_up(std::size_t count) noexcept;
   /// Says what the next message is and leaves it there. Waits like `pop`.
   ErrorCode peek(Deadline& deadline, MessageHead& head) noexcept;
   /// Appends 1..`max_count` messages, for which `messages` must have capacity.
@@ -167,14 +172,23 @@ class Channel final : public HandleLifetime {
 
   // channel_push.cpp
   [[gnu::always_inline]] ErrorCode take_block(PushRequest& request, Deadline& deadline) noexcept;
+  [[gnu::always_inline]] ErrorCode admit_and_fill(PushRequest& request) noexcept;
   ErrorCode try_push(PushRequest& request) noexcept;
+  [[gnu::noinline]] ErrorCode give_up_and_push(PushRequest& request, ErrorCode refused) noexcept;
   void fill_inline(const PushRequest& request) noexcept;
 
-  // channel_pop.cpp. A pop has a target: a Message takes the head, a Peek only tells of it.
+  // channel_pop.cpp. A pop has a target: a Message takes the head, a Peek only tells of it, a
+  // Latest takes the last.
   /// What `peek` is told under the lock; the memory for the metadata is there before.
   struct Peek {
     MessageHead& head;
     std::uint64_t metadata_bytes = 0;  ///< Of the message; copied as far as there was room.
+  };
+  struct Latest {
+    Message& message;
+    std::uint64_t newest = 0;  ///< When this pop first looked; 0: it has not yet.
+    bool is_behind = false;    ///< Older ones are still queued: nothing was taken yet.
+    std::uint32_t given_up = 0;
   };
   template <class Target>
   ErrorCode pop_into(Target& target, Deadline& deadline) noexcept;
@@ -182,6 +196,7 @@ class Channel final : public HandleLifetime {
   ErrorCode lock_and_try_pop(Target& target, Deadline& deadline) noexcept;
   ErrorCode try_pop(Message& message) noexcept;
   ErrorCode try_pop(Peek& peek) noexcept;
+  ErrorCode try_pop(Latest& latest) noexcept;
   ErrorCode take_small(Message& message, std::uint32_t index, const BlockFields& fields,
                        StateWord word) noexcept;
   ErrorCode complete_borrow(Message& message) noexcept;
@@ -195,6 +210,7 @@ class Channel final : public HandleLifetime {
   void tell_result(const PushRequest& request, ErrorCode result) noexcept;
   ErrorCode push_slowly(PushRequest& request, Deadline& deadline, ErrorCode first_result) noexcept;
   ErrorCode try_push_while_waiting(PushRequest& request, Deadline& deadline) noexcept;
+  ErrorCode try_push_once_while_waiting(PushRequest& request, Deadline& deadline) noexcept;
   ErrorCode try_push_beside_growth(PushRequest& request, Deadline& deadline,
                                    std::int64_t& end_ns) noexcept;
   ErrorCode add_descriptors_and_try_push(PushRequest& request, Deadline& deadline) noexcept;
@@ -205,6 +221,7 @@ class Channel final : public HandleLifetime {
   ChannelOptions options_;
   SpinBudget spin_;
   Admission admission_;
+  GivingUp giving_up_;
   Trimming trimming_;
   Redelivery redelivery_;
   StreamEnding ending_;

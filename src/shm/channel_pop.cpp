@@ -33,6 +33,22 @@ ErrorCode Channel::pop(Deadline& deadline, Message& message) noexcept {
   return result;
 }
 
+ErrorCode Channel::pop_latest(Deadline& deadline, Message& message) noexcept {
+  platform::buffer_pool::prepare_small();
+  Latest latest{message};
+  ErrorCode result = ErrorCode::ok;
+  do {
+    result = pop_into(latest, deadline);
+    if (latest.given_up > 0) ring_->signal_space(std::exchange(latest.given_up, 0));
+  } while (result == ErrorCode::ok && latest.is_behind);
+  if (result == ErrorCode::ok) [[likely]] {
+    if (message.descriptor_ == Message::kNoBlock) ring_->signal_space();
+    result = complete_borrow(message);
+  }
+  tell_popped();
+  return result;
+}
+
 ErrorCode Channel::peek(Deadline& deadline, MessageHead& head) noexcept {
   std::uint64_t room = kUsualMetadataBytes;
   try {
@@ -80,6 +96,7 @@ ErrorCode Channel::lock_and_try_pop(Target& target, Deadline& deadline) noexcept
 }
 template ErrorCode Channel::lock_and_try_pop(Message& target, Deadline& deadline) noexcept;
 template ErrorCode Channel::lock_and_try_pop(Peek& target, Deadline& deadline) noexcept;
+template ErrorCode Channel::lock_and_try_pop(Latest& target, Deadline& deadline) noexcept;
 
 /// Under the lock: takes the head of the queue.
 ErrorCode Channel::try_pop(Message& message) noexcept {
@@ -106,6 +123,20 @@ ErrorCode Channel::try_pop(Message& message) noexcept {
                       static_cast<std::size_t>(fields.payload_bytes)};
   message.metadata_ = blocks.metadata_of(fields);
   return ErrorCode::ok;
+}
+
+/// Under the lock: takes the last message, or gives up as many as one hold may.
+ErrorCode Channel::try_pop(Latest& latest) noexcept {
+  const Blocks& blocks = ring_->blocks();
+  // Behind faster producers the end of the queue would stay out of reach; what was the newest when
+  // this call began does not.
+  if (latest.newest == 0) latest.newest = ring_->header().next_sequence - 1;
+  const std::uint32_t given_up = giving_up_.all_but(1);
+  latest.given_up += given_up;
+  const std::uint32_t head = blocks.head();
+  latest.is_behind = given_up == GivingUp::kMaxInOneHold && head != kNone && blocks.queued() > 1 &&
+                     ring_->segment().read_fields(head).sequence < latest.newest;
+  return latest.is_behind ? ErrorCode::ok : try_pop(latest.message);
 }
 
 /// Under the lock: tells of the head and leaves it.
@@ -287,6 +318,13 @@ void Channel::count_damaged(std::uint64_t id) noexcept {
   Deadline deadline(platform::kSecond);
   if (lock(deadline) != ErrorCode::ok) return;
   ring_->header().dropped += 1;
+  ring_->unlock();
+}
+
+void Channel::count_given_up(std::size_t count) noexcept {
+  Deadline deadline(platform::kSecond);
+  if (forked() || lock(deadline) != ErrorCode::ok) return;
+  ring_->header().overflowed += count;
   ring_->unlock();
 }
 

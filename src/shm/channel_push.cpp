@@ -8,6 +8,15 @@
 
 namespace ipc0cp::shm {
 
+/// Under the lock. A part of `try_push` that is inlined where messages are small.
+inline ErrorCode Channel::admit_and_fill(PushRequest& request) noexcept {
+  const ErrorCode admitted = admission_.admit(request);
+  if (admitted != ErrorCode::ok) [[unlikely]]
+    return give_up_and_push(request, admitted);
+  fill_inline(request);
+  return ErrorCode::ok;
+}
+
 /// A block for the request, and a small message published with it; waits for room.
 inline ErrorCode Channel::take_block(PushRequest& request, Deadline& deadline) noexcept {
   check_for_deaths(request.inline_payload == nullptr ? request.message_bytes : 0);
@@ -18,7 +27,7 @@ inline ErrorCode Channel::take_block(PushRequest& request, Deadline& deadline) n
     return ErrorCode::buffer_full;
   }
   if (result != ErrorCode::ok) return result;
-  result = try_push(request);
+  result = admit_and_fill(request);
   const ErrorCode unlocked = ring_->unlock();
   if (unlocked != ErrorCode::ok) return unlocked;
   return result == ErrorCode::ok ? result : push_slowly(request, deadline, result);
@@ -74,8 +83,12 @@ ErrorCode Channel::loan(std::uint64_t payload_bytes, std::uint64_t metadata_capa
 }
 
 /// Under the lock.
-ErrorCode Channel::try_push(PushRequest& request) noexcept {
-  const ErrorCode admitted = admission_.admit(request);
+ErrorCode Channel::try_push(PushRequest& request) noexcept { return admit_and_fill(request); }
+
+/// Under the lock: what was refused is tried again with less queued, if this producer wants that.
+ErrorCode Channel::give_up_and_push(PushRequest& request, ErrorCode refused) noexcept {
+  if (refused != ErrorCode::buffer_full || !admission_.gives_up_for(request)) return refused;
+  const ErrorCode admitted = admission_.give_up_and_admit(request);
   if (admitted == ErrorCode::ok) fill_inline(request);
   return admitted;
 }

@@ -22,6 +22,7 @@ ErrorCode Channel::push_slowly(PushRequest& request, Deadline& deadline,
   const std::int64_t start_ns = platform::now_ns();
   std::int64_t nobody_since_ns = start_ns;
   bool logged = false;
+  const bool turns_away = admission_.overflow() == Overflow::drop_newest;
   std::int64_t patient_until_ns = 0;  // Of a call that never waits; 0: it has not looked again yet.
   ErrorCode result = first_result;
   while (true) {
@@ -33,7 +34,7 @@ ErrorCode Channel::push_slowly(PushRequest& request, Deadline& deadline,
     }
     const bool nobody_reads = result == ErrorCode::no_consumers;
     if (result != ErrorCode::buffer_full && !nobody_reads) break;
-    if (deadline.never_waits()) {
+    if (deadline.never_waits() || (turns_away && !nobody_reads)) {
       const bool is_patient = patient_until_ns == 0 || (!nobody_reads && request.beside_growth &&
                                                         platform::now_ns() < patient_until_ns);
       if (!is_patient) break;
@@ -85,6 +86,9 @@ ErrorCode Channel::push_slowly(PushRequest& request, Deadline& deadline,
 void Channel::tell_result(const PushRequest& request, ErrorCode result) noexcept {
   const bool nobody_reads = result == ErrorCode::no_consumers;
   if (result != ErrorCode::buffer_full && !nobody_reads) return;
+  if (!nobody_reads && admission_.overflow() == Overflow::drop_newest) {
+    ring_->header().refused.fetch_add(1, std::memory_order_relaxed);
+  }
   tell_refused({request.message_bytes, request.block_bytes, nobody_reads, request.no_memory});
 }
 
@@ -97,7 +101,19 @@ RoomWanted Channel::refused_here() noexcept { return t_refused; }
 
 void Channel::note_refused(const RoomWanted& wanted) noexcept { t_refused = wanted; }
 
+/// Again as long as old messages are given up for it: a hold may do so with but a few.
 ErrorCode Channel::try_push_while_waiting(PushRequest& request, Deadline& deadline) noexcept {
+  while (true) {
+    const std::uint64_t given_up_bytes = request.given_up_bytes;
+    const ErrorCode result = try_push_once_while_waiting(request, deadline);
+    if (result != ErrorCode::buffer_full || request.must_reserve() ||
+        request.given_up_bytes == given_up_bytes) {
+      return result;
+    }
+  }
+}
+
+ErrorCode Channel::try_push_once_while_waiting(PushRequest& request, Deadline& deadline) noexcept {
   const ErrorCode locked = lock(deadline);
   if (locked == ErrorCode::timeout) return ErrorCode::buffer_full;
   if (locked != ErrorCode::ok) return locked;
@@ -251,5 +267,6 @@ ErrorCode Channel::pop_slowly(Target& target, Deadline& deadline) noexcept {
 }
 template ErrorCode Channel::pop_slowly(Message& target, Deadline& deadline) noexcept;
 template ErrorCode Channel::pop_slowly(Peek& target, Deadline& deadline) noexcept;
+template ErrorCode Channel::pop_slowly(Latest& target, Deadline& deadline) noexcept;
 
 }  // namespace ipc0cp::shm

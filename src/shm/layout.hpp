@@ -267,7 +267,7 @@ struct Redo {
   Relaxed<std::uint32_t> descriptor;
   Relaxed<StateWord> expected;           ///< The state word the block had.
   Relaxed<std::uint64_t> counter_value;  ///< What `*counter` becomes.
-  Relaxed<std::uint32_t> counter;        ///< 0: lost, 1: dropped.
+  Relaxed<std::uint32_t> counter;        ///< 0: lost, 1: dropped, 2: overflowed.
   Relaxed<std::uint32_t> unused;
 };
 static_assert(sizeof(Redo) == 32);
@@ -353,6 +353,8 @@ struct Header {
   std::uint32_t unused_truth;
   alignas(64) Redo redo;
   Relaxed<std::uint64_t> repaired_deaths;
+  Relaxed<std::uint64_t> overflowed;   ///< Truth, like `lost`: given up unread.
+  std::atomic<std::uint64_t> refused;  ///< For statistics: pushes that `drop_newest` turned away.
 
   // Derived or for statistics.
   alignas(64) Relaxed<std::uint64_t> peak_messages;
@@ -383,7 +385,7 @@ static_assert(offsetof(Header, queued) == 192 && offsetof(Header, pushed_bytes) 
 static_assert(offsetof(Header, data_event) == 256);
 static_assert(offsetof(Header, returned_head) == 384);
 static_assert(offsetof(Header, joined_left) == 448);
-static_assert(offsetof(Header, redo) == 512);
+static_assert(offsetof(Header, redo) == 512 && offsetof(Header, overflowed) == 552);
 static_assert(offsetof(Header, bins) % 4 == 0);
 static_assert(offsetof(Header, unused_event) == 3520 && sizeof(Header) <= 4096);
 

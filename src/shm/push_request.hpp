@@ -35,6 +35,9 @@ struct PushRequest {
   /// There was no memory for it just now: what is reserved has to do until something changes.
   bool no_memory = false;
 
+  /// Memory of the messages that were given up for it.
+  std::uint64_t given_up_bytes = 0;
+
   /// Somebody reserved memory or gave some back when the last waiting attempt found no room.
   bool beside_growth = false;
 

@@ -14,16 +14,18 @@ namespace ipc0cp::shm {
 /// Thread and process safety: both members need the ring's lock.
 class RedoRecord {
  public:
-  enum class Counter : std::uint32_t { lost = 0, dropped = 1 };
+  enum class Counter : std::uint32_t { lost = 0, dropped = 1, overflowed = 2 };
 
   explicit RedoRecord(const Segment& segment) noexcept : segment_(segment) {}
 
-  /// Stores FREE and counts the message as lost or dropped.
+  /// Stores FREE and counts the message as lost, dropped or given up.
   void free_and_count(std::uint32_t index, Counter counter) noexcept;
   /// Does what a record that is still valid asks for.
   void finish() noexcept;
 
  private:
+  [[nodiscard]] Relaxed<std::uint64_t>& total_of(Counter counter) const noexcept;
+
   const Segment& segment_;
 };
 

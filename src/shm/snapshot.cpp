@@ -38,7 +38,9 @@ RingStats stats_of(const Header& header, const Descriptor& relief,
   stats.dropped = header.dropped;
   // Saturating: what is read without the lock need not belong together.
   const std::uint64_t taken = stats.pushed - std::min(stats.messages, stats.pushed);
-  stats.popped = taken - std::min(stats.dropped, taken);
+  stats.overflowed = header.overflowed;
+  stats.refused = header.refused.load(std::memory_order_relaxed);
+  stats.popped = taken - std::min(stats.dropped + stats.overflowed, taken);
   stats.pushed_bytes = header.pushed_bytes;
   stats.popped_bytes =
       stats.pushed_bytes - std::min<std::uint64_t>(header.queued_bytes, stats.pushed_bytes);

@@ -65,6 +65,10 @@ std::optional<ReceivedObject> SharedRingBufferConsumer::try_pop() {
   return to_object(*this, try_pop_raw());
 }
 
+std::optional<ReceivedObject> SharedRingBufferConsumer::pop_latest(Timeout timeout) {
+  return to_object(*this, pop_latest_raw(timeout));
+}
+
 std::optional<ReceivedObject> SharedRingBufferConsumer::pop(Timeout timeout, ErrorCode& outcome) {
   return to_object(*this, pop_raw(timeout, outcome), outcome);
 }

@@ -58,6 +58,10 @@ TEST(Layout, OffsetsOfVersion2) {
   EXPECT_EQ(offsetof(Header, queued), 192U);
   EXPECT_EQ(offsetof(Header, pushed_bytes), 216U);
   EXPECT_EQ(offsetof(Header, joined_left), 448U);
+  EXPECT_EQ(offsetof(Header, redo), 512U);
+  EXPECT_EQ(offsetof(Header, repaired_deaths), 544U);
+  EXPECT_EQ(offsetof(Header, overflowed), 552U);
+  EXPECT_EQ(offsetof(Header, refused), 560U);
   EXPECT_EQ(offsetof(Header, last_sweep_ns), 640U);
   EXPECT_EQ(offsetof(Header, quick), 704U);
   EXPECT_EQ(offsetof(Header, unused_event), 3520U);
