@@ -18,6 +18,7 @@
 #include "ipc0cp/error.hpp"
 #include "pages.hpp"
 #include "shm/similar_names.hpp"
+#include "standard_streams.hpp"
 #include "text.hpp"
 
 namespace ipc0cp::cli {
@@ -158,6 +159,7 @@ ExitCode exit_code_of(ErrorCode code) noexcept {
 
 int run(const std::vector<std::string>& words) {
   try {
+    hold_standard_streams();
     Program program;
     try_external(program, words);
     heed_signals();

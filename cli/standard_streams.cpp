@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "standard_streams.hpp"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -11,6 +12,14 @@
 #include "ipc0cp/error.hpp"
 
 namespace ipc0cp::cli {
+
+void hold_standard_streams() {
+  for (const int number : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (fcntl(number, F_GETFD) >= 0) continue;
+    // The lowest number that is free is this one.
+    static_cast<void>(open("/dev/null", number == STDIN_FILENO ? O_WRONLY : O_RDONLY));
+  }
+}
 
 bool is_terminal(int descriptor) noexcept { return isatty(descriptor) == 1; }
 

@@ -13,6 +13,9 @@ inline constexpr std::string_view kStreamMagic =
     "\x89"
     "0CP";
 
+/// Takes the numbers of standard streams that are closed, so that no file which is opened later
+/// gets what is said there. To use them stays an error.
+void hold_standard_streams();
 bool is_terminal(int descriptor) noexcept;
 /// The first bytes that can be read, fewer at the end of the file.
 /// @throws Error interrupted; Failure if it cannot be read.

@@ -12,6 +12,7 @@ import time
 
 import pytest
 from helpers import MIB, PATIENCE, Background, file_of, run_python, start_python
+from test_program_rm import DIE
 
 import ipc0cp
 from ipc0cp import SharedRingBufferConsumer as Consumer
@@ -265,3 +266,25 @@ def test_consumers_of_a_kept_ring_come_and_go(ring_name):
 def test_keep_is_a_flag(ring_name):
     with pytest.raises(TypeError, match="keep"):
         Producer(ring_name, MIB, keep=1)
+
+
+# ---- programs without standard streams -----------------------------------------------------------
+
+OPEN_LIKE_A_DAEMON = """
+import os, sys, ipc0cp
+from ipc0cp import inspect
+for number in range(3):
+    os.close(number)
+# Says on standard error that it discards what the dead producer has left.
+with ipc0cp.SharedRingBufferProducer(sys.argv[1], 1 << 20):
+    sound = inspect.ring(sys.argv[1]).state == inspect.RingState.WAITING_FOR_CONSUMER
+os._exit(0 if sound else 1)
+"""
+
+
+def test_what_a_daemon_says_goes_into_no_ring(ring_name):
+    """A ring's file that had got number 2 would be overwritten from its first byte on."""
+    run_python(DIE, ring_name, "3")
+    with start_python(OPEN_LIKE_A_DAEMON, ring_name) as process:
+        assert process.wait(PATIENCE) == 0
+    Consumer(ring_name).close()

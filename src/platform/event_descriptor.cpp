@@ -6,9 +6,12 @@
 
 #include <cerrno>
 
+#include "platform/shared_memory.hpp"
+
 namespace ipc0cp::platform {
 
-EventDescriptor::EventDescriptor() noexcept : descriptor_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+EventDescriptor::EventDescriptor() noexcept
+    : descriptor_(above_standard_streams(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK))) {
   if (descriptor_ < 0) descriptor_ = -errno;
 }
 

@@ -33,6 +33,7 @@ int open_path(const char* path, int flags, unsigned mode, File& file) noexcept {
   do {
     descriptor = open(path, flags | O_CLOEXEC, mode);
   } while (descriptor < 0 && errno == EINTR);
+  descriptor = above_standard_streams(descriptor);
   if (descriptor < 0) return errno;
   file = File(descriptor);
   return 0;
@@ -81,6 +82,15 @@ Mapping& Mapping::operator=(Mapping&& other) noexcept {
 
 void Mapping::reset() noexcept {
   if (address_ != nullptr) munmap(std::exchange(address_, nullptr), bytes_);
+}
+
+int above_standard_streams(int descriptor) noexcept {
+  if (descriptor < 0 || descriptor > STDERR_FILENO) return descriptor;
+  const int moved = fcntl(descriptor, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+  const int error = errno;
+  close(descriptor);
+  errno = error;
+  return moved;
 }
 
 int open_existing(const std::string& path, File& file) noexcept {

@@ -59,7 +59,12 @@ struct FileIdentity {
   }
 };
 
-// Each returns 0 or an errno.
+/// The same description under a number above those of the standard streams, which it closes:
+/// whoever has closed these, as daemons do, still writes to number 2 what he has to say.
+/// @return -1 with errno: there is no other number to be had.
+int above_standard_streams(int descriptor) noexcept;
+
+// Each returns 0 or an errno. No descriptor has the number of a standard stream.
 int open_existing(const std::string& path, File& file) noexcept;
 /// The same for looking only: what is open so can neither be written nor locked for writing.
 int open_to_look(const std::string& path, File& file) noexcept;

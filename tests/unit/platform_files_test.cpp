@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <string>
 
+#include "platform/event_descriptor.hpp"
 #include "platform/liveness.hpp"
 #include "platform/process_identity.hpp"
 #include "platform/ring_directory.hpp"
@@ -35,6 +36,26 @@ class PlatformTest : public ::testing::Test {
   }
   File file_;
 };
+
+// ---- descriptors
+// ----------------------------------------------------------------------------------
+
+TEST_F(PlatformTest, NoFileHasTheNumberOfAStandardStream) {
+  const pid_t child = fork();
+  if (child == 0) {
+    for (int number = 0; number < 3; ++number) close(number);
+    File unnamed;
+    const bool opened = open_unnamed(0600, unnamed) == 0;
+    File second;
+    const bool opened_again = open_again(unnamed, second) == 0;
+    const EventDescriptor event;
+    const bool high = unnamed.get() > 2 && second.get() > 2 && event.get() > 2;
+    _exit(opened && opened_again && high && fcntl(2, F_GETFD) == -1 ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+}
 
 // ---- lock bytes
 // -----------------------------------------------------------------------------------
