@@ -13,6 +13,7 @@
 #include "ipc0cp/error.hpp"
 #include "ipc0cp/message.hpp"
 #include "rules/json_reader.hpp"
+#include "text.hpp"
 
 namespace ipc0cp::cli {
 namespace {
@@ -50,8 +51,13 @@ std::string npy_header(std::FILE* file, const std::filesystem::path& path, std::
   std::uint64_t length = start[8] | std::uint64_t{start[9]} << 8;
   if (wide) length |= std::uint64_t{start[10]} << 16 | std::uint64_t{start[11]} << 24;
   const std::uint64_t begin = wide ? 12 : 10;
-  constexpr std::uint64_t kMostBytes = 1 << 20;
-  if (length > kMostBytes) refuse(path, "its header has " + std::to_string(length) + " bytes");
+  // As much as NumPy itself reads of a file that nobody vouches for; what std::regex can search
+  // without running out of stack ends at some 100,000.
+  constexpr std::uint64_t kMostBytes = 10'000;
+  if (length > kMostBytes) {
+    refuse(path, "its header has " + std::to_string(length) + " bytes, more than " +
+                     std::to_string(kMostBytes) + ": an array of this kind is for Python to send");
+  }
   const Bytes text = read_at(file, begin, length);
   if (text.size() != length) refuse(path, "it ends in its header");
   end = begin + length;
@@ -68,7 +74,7 @@ std::uint64_t item_bytes(const std::string& dtype) {
 FileMessage look_at_npy(std::FILE* file, const std::filesystem::path& path, std::uint64_t bytes) {
   FileMessage message;
   const std::string header = npy_header(file, path, message.payload_offset);
-  static const std::regex dtype_pattern(R"('descr'\s*:\s*'([<>|][biufcSUVmM][^']*)')");
+  static const std::regex dtype_pattern(R"('descr'\s*:\s*'([<>|][biufcSUVmM][ -&(-~]*)')");
   static const std::regex order_pattern(R"('fortran_order'\s*:\s*(True|False))");
   static const std::regex shape_pattern(R"('shape'\s*:\s*\(([0-9, ]*)\))");
   std::smatch dtype;
@@ -77,7 +83,7 @@ FileMessage look_at_npy(std::FILE* file, const std::filesystem::path& path, std:
   if (!std::regex_search(header, dtype, dtype_pattern) ||
       !std::regex_search(header, order, order_pattern) ||
       !std::regex_search(header, shape, shape_pattern)) {
-    refuse(path, "an array of this kind is for Python to send: " + header.substr(0, 80));
+    refuse(path, "an array of this kind is for Python to send: " + one_line(header, 80));
   }
   ordered_json metadata = {{"type", "ndarray"}, {"version", "1.0"}, {"dtype", dtype[1].str()}};
   metadata["shape"] = ordered_json::array();
@@ -85,7 +91,12 @@ FileMessage look_at_npy(std::FILE* file, const std::filesystem::path& path, std:
   const std::string dimensions = shape[1].str();
   for (std::sregex_iterator number(dimensions.begin(), dimensions.end(), number_pattern), none;
        number != none; ++number) {
-    metadata["shape"].push_back(std::stoull(number->str()));
+    const std::string digits = number->str();
+    std::uint64_t length = 0;
+    if (std::from_chars(digits.data(), digits.data() + digits.size(), length).ec != std::errc()) {
+      refuse(path, "its shape (" + dimensions + ") is beyond all memory");
+    }
+    metadata["shape"].push_back(length);
   }
   if (order[1] == "True" && metadata["shape"].size() > 1) metadata["order"] = "F";
   std::uint64_t expected = item_bytes(dtype[1].str());

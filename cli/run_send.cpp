@@ -83,6 +83,9 @@ class Sending {
     } else {
       message = look_at_file(file, path);
     }
+    // Files of /proc say that they are empty, and are not.
+    const bool seems_empty = message.payload_bytes == 0 && message.metadata_json.empty();
+    if (seems_empty) return send_rest(file, {}, path);
     if (!message.note.empty()) std::cerr << "ipc0cp: " << path << ": " << message.note << "\n";
     Loan loan = producer_.loan(message.payload_bytes, timeout_, message.metadata_json.size());
     const bool found = fseeko(file, static_cast<off_t>(message.payload_offset), SEEK_SET) == 0;
@@ -101,8 +104,7 @@ class Sending {
     while (const std::size_t count = std::fread(piece.data(), 1, piece.size(), file)) {
       bytes.append(piece, 0, count);
     }
-    if (interrupted()) throw Error(ErrorCode::interrupted, "interrupted");
-    if (std::ferror(file) != 0) throw Failure(kFailed, path + ": " + std::strerror(errno));
+    check_read(file, path);
     push({}, std::as_bytes(std::span(bytes)));
   }
 
@@ -123,7 +125,16 @@ class Sending {
       }
       push(kTextMetadata, std::as_bytes(std::span(text)));
     }
+    check_read(file, path);
+  }
+
+  /// Whether what was read is all there is.
+  static void check_read(std::FILE* file, const std::string& path) {
+    const int error = errno;
     if (interrupted()) throw Error(ErrorCode::interrupted, "interrupted");
+    if (std::ferror(file) != 0) {
+      throw Failure(kFailed, "cannot read " + path + ": " + std::strerror(error));
+    }
   }
 
   /// Each message as it comes, metadata byte for byte.

@@ -12,12 +12,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import MIB, PATIENCE, ROOT, Background, file_of, new_name, same
+from helpers import MIB, PATIENCE, ROOT, Background, file_of, new_name, run_python, same
 from PIL import Image
 from program import FAILED, TIMED_OUT, WRONG_USAGE, finish, output, shell, start
+from test_program_rm import DIE
 from test_vectors import GOOD, message_of
 
 import ipc0cp
+from ipc0cp import inspect
 
 BYTES = b'{"type":"bytes","version":"1.0"}'
 
@@ -105,11 +107,20 @@ def test_files_are_sent_as_what_they_are(ring_name, tmp_path):
     assert objects[-3:] == [{"a": [1, 2.5, None], "b": "ä"}, b"\x00\x01", b""]
 
 
+def npy(dtype: bytes, shape: bytes) -> bytes:
+    header = b"{'descr': %s, 'fortran_order': False, 'shape': (%s), }\n" % (dtype, shape)
+    return b"\x93NUMPY\x02\x00" + len(header).to_bytes(4, "little") + header
+
+
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
         ("a.npy", b"nothing", "begin with"),
-        ("a.npy", b"\x93NUMPY\x01\x00\xff\x7f{}", "ends in its header"),
+        ("a.npy", b"\x93NUMPY\x01\x00\xff\x0f{}", "ends in its header"),
+        ("a.npy", npy(b"'<f4" + b"A" * 400_000 + b"'", b"3,"), "more than 10000"),
+        ("a.npy", npy(b"'<f4'" + b" " * 9000, b"3,"), "says 12 bytes of elements"),
+        ("a.npy", npy(b"'<f4'", b"9" * 30), "beyond all memory"),
+        ("a.npy", npy(b"'<f4\xff'", b"3,"), "for Python to send"),
         ("a.png", b"GIF89a", "no PNG file"),
         ("a.jpg", b"\xff\xd8\xff\xe0\x00\x10", "without a frame header"),
         ("a.json", b'{"a": 1, "a": 2}', "twice"),
@@ -174,6 +185,22 @@ def test_lines_that_are_no_text(ring_name):
         assert finished.returncode == FAILED
         assert b"line 2: not UTF-8" in finished.stderr
         assert consumer.pop(timeout=PATIENCE) == "good"
+
+
+def test_input_that_cannot_be_read_is_no_end_of_it(ring_name, tmp_path):
+    directory = os.open(tmp_path, os.O_RDONLY)
+    with ipc0cp.SharedRingBufferConsumer(ring_name, MIB):
+        for how in ("--lines", "--bytes"):
+            finished = finish("send", ring_name, how, stdin=directory)
+            assert finished.returncode == FAILED
+            assert "standard input: Is a directory" in finished.stderr
+    os.close(directory)
+
+
+def test_a_file_that_has_more_than_it_says(ring_name):
+    with ipc0cp.SharedRingBufferConsumer(ring_name, MIB) as consumer:
+        output("send", ring_name, "/proc/version")
+        assert consumer.pop(timeout=PATIENCE) == Path("/proc/version").read_bytes()
 
 
 def test_any_bytes_of_standard_input_are_one_message(ring_name):
@@ -309,3 +336,14 @@ def test_a_reader_of_lines_that_leaves_is_named(ring_name):
         # It was the last consumer and has left in order: a producer is told at once.
         with pytest.raises(ipc0cp.NoConsumers):
             producer.push("third", timeout=PATIENCE)
+
+
+def test_closed_standard_streams_do_no_harm(ring_name, tmp_path):
+    """What is said on standard error must not go into a file that has got its number."""
+    run_python(DIE, ring_name, "3")
+    (tmp_path / "file").write_bytes(b"after")
+    # This producer warns that it discards what the dead one has left.
+    words = f"send {ring_name} --bytes --timeout 0.1 {tmp_path / 'file'}"
+    assert shell(f"ipc0cp {words} <&- >&- 2>&-").returncode == TIMED_OUT
+    assert inspect.ring(ring_name).state == inspect.RingState.ORPHAN
+    output("rm", ring_name)
