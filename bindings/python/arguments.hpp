@@ -78,6 +78,16 @@ inline Stale stale_from(std::string_view word) {
               "stale must be 'resume' or 'discard', not '" + std::string(word) + "'");
 }
 
+/// @throws Error (invalid_argument) for anything but the names of an Overflow.
+inline Overflow overflow_from(std::string_view word) {
+  if (word == "block") return Overflow::block;
+  if (word == "drop_oldest") return Overflow::drop_oldest;
+  if (word == "drop_newest") return Overflow::drop_newest;
+  throw Error(
+      ErrorCode::invalid_argument,
+      "overflow must be 'block', 'drop_oldest' or 'drop_newest', not '" + std::string(word) + "'");
+}
+
 inline std::vector<std::uint32_t> owners_from(nb::handle owners) {
   std::vector<std::uint32_t> result;
   for (nb::handle owner : owners) result.push_back(nb::cast<std::uint32_t>(owner));

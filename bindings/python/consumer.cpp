@@ -161,6 +161,9 @@ void bind_consumer(nb::module_& module) {
                    " open_timeout: float | None) -> None"))
       .def("attach", &ConsumerHandle::attach, nb::arg("timeout").none(),
            nb::sig("def attach(self, timeout: float | None) -> None"))
+      .def("pop_latest", &ConsumerHandle::pop_latest, nb::arg("timeout").none(), nb::arg("copy"),
+           nb::sig("def pop_latest(self, timeout: float | None, copy: bool) -> typing.Any"),
+           "As `pop`, but the newest message; those before it are given up.")
       .def("pop_many", &ConsumerHandle::pop_many, nb::arg("most"), nb::arg("timeout").none(),
            nb::arg("copy"), nb::arg("decode"),
            nb::sig("def pop_many(self, most: int, timeout: float | None, copy: bool,"

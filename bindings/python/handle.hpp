@@ -97,6 +97,16 @@ class ReadingHandle : public Handle<Core> {
     return convert(*message, copy).object;
   }
 
+  /// The same with the newest message, of a handle whose core has that.
+  nb::object pop_latest(nb::handle seconds, nb::handle copy_flag) {
+    const bool copy = flag_from(copy_flag, "copy");
+    const Timeout timeout = timeout_from(seconds);
+    std::optional<Message> message =
+        without_gil([&] { return this->core_->pop_latest_raw(timeout); });
+    if (!message) return nb::none();
+    return convert(*message, copy).object;
+  }
+
   nb::object pop_raw(nb::handle seconds) {
     std::optional<Message> message = take(seconds);
     if (!message) return nb::none();

@@ -342,9 +342,14 @@ class Pushing:
         attempt: Callable[[Any], bool],
         obj: Any,
         timeout: float | None,
+        *,
         blocking: bool,
+        awaits_room: bool,
     ) -> bool:
-        """Calls `attempt`, a push that does not wait, until there is room."""
+        """Calls `attempt`, a push that does not wait, until there is room.
+
+        With `blocking` it waits for a consumer, with `awaits_room` for room.
+        """
         deadline = _deadline_after(timeout)
         nobody_until = time.monotonic() + self._consumer_wait_timeout
         woken = False
@@ -353,7 +358,7 @@ class Pushing:
             try:
                 if attempt(obj):
                     return True
-                if left <= 0 or not blocking:
+                if left <= 0 or not awaits_room:
                     return False
                 nobody_until = time.monotonic() + self._consumer_wait_timeout
             except NoConsumers:

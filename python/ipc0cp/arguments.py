@@ -78,6 +78,20 @@ def max_messages(value: object) -> int | None:
     return _within("max_messages", number, 1, _core.MAX_MAX_MESSAGES, "None takes the default")
 
 
+def depth(value: object, overflow: str) -> int | None:
+    """The most messages that a publish leaves unread; None: as many as fit."""
+    if value is None:
+        return None
+    number = _integer("depth", value)
+    number = _within("depth", number, 1, _core.MAX_MAX_MESSAGES, "None keeps as many as fit")
+    if overflow in ("block", "drop_newest"):
+        raise InvalidArgument(
+            f"depth={number} is for producers that give old messages up: say"
+            " overflow='drop_oldest', too, or limit the ring with max_messages"
+        )
+    return number
+
+
 def mode(value: object) -> int:
     """Permission bits."""
     bits = _integer("mode", value)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from ipc0cp import _core, arguments
@@ -190,6 +190,22 @@ class SharedRingBufferConsumer(ReadingHandle, RingHandle):
                 return queue_codec.decode_pickled(metadata, Received(view_of(block), copy))
         return super()._decode_message(block, copy)
 
+    def pop_latest(self, timeout: float | None = None, copy: bool = False) -> Any:
+        """The newest object; those queued before it are given up, for every consumer.
+
+        Waits for a message like `pop`. What is given up counts in ``stats().overflowed`` and does
+        not come back, with redelivery either. Of what is pushed during the call it may miss some.
+
+        Args:
+            timeout: as for `pop`.
+            copy: as for `pop`.
+
+        Raises:
+            What `pop` raises.
+        """
+        popped = self._handle.pop_latest(timeout, copy)
+        return self._decode(popped, copy) if type(popped) is _core.Block else popped
+
     def pop_raw(self, timeout: float | None = None) -> Message | None:
         """The next message without decoding, or None at end of stream.
 
@@ -272,13 +288,26 @@ class SharedRingBufferConsumer(ReadingHandle, RingHandle):
         Raises:
             What `pop` raises.
         """
+        return await self._await(lambda: self.pop(0, copy), timeout)
+
+    async def pop_latest_async(self, timeout: float | None = None, copy: bool = False) -> Any:
+        """As `pop_latest`, without blocking the event loop; see `pop_async`.
+
+        Args:
+            timeout: as for `pop`.
+            copy: as for `pop`.
+
+        Raises:
+            What `pop` raises.
+        """
+        return await self._await(lambda: self.pop_latest(0, copy), timeout)
+
+    async def _await(self, attempt: Callable[[], Any], timeout: float | None) -> Any:
         if self._awaited is None:
             from ipc0cp.aio import Popping
 
             self._awaited = Popping(self._handle)
-        return await self._awaited.pop(
-            lambda: self.pop(0, copy), timeout, self._options["blocking"]
-        )
+        return await self._awaited.pop(attempt, timeout, self._options["blocking"])
 
     def __aiter__(self) -> AsyncIterator[Any]:
         return self

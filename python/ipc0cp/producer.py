@@ -40,6 +40,11 @@ class SharedRingBufferProducer(WritingHandle, RingHandle):
             line in the log says what it waits for.
         keep: the ring stays as long as this producer, though its last consumer closes. Consumers
             may come and go; a push waits `consumer_wait_timeout` for the next one.
+        overflow: what a push does that finds no room: "block" waits for it, "drop_oldest" gives up
+            the oldest messages that nobody has taken, "drop_newest" refuses at once. Of this handle
+            alone; see docs/live_sources.md.
+        depth: with "drop_oldest": most messages that a push leaves unread, its own included; 1
+            makes the ring a latest value. None: as many as fit.
         pickle: send objects that a ring does not carry otherwise as Python's `pickle` makes them
             (protocol 5, large buffers straight into the ring); only a consumer made with
             ``pickle=True`` reads them.
@@ -69,6 +74,8 @@ class SharedRingBufferProducer(WritingHandle, RingHandle):
         trusted_owners: Iterable[int] = (),
         open_timeout: float | None = None,
         keep: bool = False,
+        overflow: Literal["block", "drop_oldest", "drop_newest"] = "block",
+        depth: int | None = None,
         pickle: bool = False,
     ) -> None:
         self._name = arguments.ring_name(shm_name)
@@ -84,10 +91,13 @@ class SharedRingBufferProducer(WritingHandle, RingHandle):
             "trusted_owners": arguments.trusted_owners(trusted_owners),
             "open_timeout": open_timeout,
             "keep": arguments.flag("keep", keep),
+            "overflow": arguments.text("overflow", overflow),
+            "depth": arguments.depth(depth, overflow),
             "pickle": arguments.flag("pickle", pickle),
         }
         close_with_process()
         options = {**self._options, "max_messages": self._options["max_messages"] or 0}
+        options["depth"] = options["depth"] or 0
         del options["pickle"]
         self._handle = _core.ProducerHandle(self._name, **options)
         self._push = self._handle.push
@@ -118,8 +128,8 @@ class SharedRingBufferProducer(WritingHandle, RingHandle):
             timeout: seconds to wait for room; None or inf: for ever, 0: not at all.
 
         Returns:
-            False if there was no room in time (or at once with blocking=False); nothing is
-            queued then.
+            False if there was no room in time (or at once with blocking=False, or with
+            overflow="drop_newest"); nothing is queued then.
 
         Raises:
             UnsupportedType, MessageTooLarge: at once, nothing is queued.
@@ -177,7 +187,8 @@ class SharedRingBufferProducer(WritingHandle, RingHandle):
 
         Returns:
             How many were queued, counted from the first: fewer than there are if there was no room
-            in time (or at once with blocking=False). An iterator has been asked for the rest of
+            in time (or at once with blocking=False, or with overflow="drop_newest", for which a
+            batch that ends so counts once in `refused`). An iterator has been asked for the rest of
             that group by then, so use a list or an array if you want to go on from there.
 
         Raises:
@@ -232,8 +243,13 @@ class SharedRingBufferProducer(WritingHandle, RingHandle):
             from ipc0cp.aio import Pushing
 
             self._awaited = Pushing(self._handle, self._options["consumer_wait_timeout"])
+        waits = self._options["blocking"]
         return await self._awaited.push(
-            lambda obj: self.push(obj, 0), obj, timeout, self._options["blocking"]
+            lambda obj: self.push(obj, 0),
+            obj,
+            timeout,
+            blocking=waits,
+            awaits_room=waits and self._options["overflow"] != "drop_newest",
         )
 
     def loan(
@@ -253,7 +269,8 @@ class SharedRingBufferProducer(WritingHandle, RingHandle):
             timeout: seconds to wait for room.
 
         Raises:
-            Timeout, BufferFull: no room in time / at once with blocking=False.
+            Timeout, BufferFull: no room in time / at once with blocking=False or
+                overflow="drop_newest".
             InvalidArgument, MessageTooLarge, UnsupportedType: for the shape or the dtype.
             Otherwise as `push`.
         """

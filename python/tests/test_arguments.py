@@ -50,6 +50,8 @@ PRODUCER_TYPES = {
     "redeliver": WRONG_TYPES["blocking"],
     "reserve": WRONG_TYPES["blocking"],
     "max_messages": [(1.5, "an int, not 1.5"), ("x", "not 'x'"), (True, "not True")],
+    "overflow": [(None, "a str, not None"), (1, "a str, not 1"), (b"block", "not b'block'")],
+    "depth": [(1.5, "an int, not 1.5"), ("x", "not 'x'"), (True, "not True")],
     "mode": [(1.5, "an int, not 1.5"), ("rw", "not 'rw'"), (None, "not None"), (True, "not True")],
     "consumer_wait_timeout": [
         ("x", "a number of seconds or None, not 'x' (str)"),
@@ -60,6 +62,8 @@ PRODUCER_TYPES = {
 PRODUCER_RANGE = {
     **OUT_OF_RANGE,
     "max_messages": [(0, "1 .. 1048576, not 0"), (-1, "not -1"), (2**20 + 1, "not 1048577")],
+    "overflow": [("", "'block', 'drop_oldest' or 'drop_newest', not ''"), ("drop", "not 'drop'")],
+    "depth": [(0, "1 .. 1048576, not 0"), (-1, "not -1"), (2**20 + 1, "not 1048577")],
     "mode": [
         (0, "0o600 .. 0o777, not 0o0"),
         (0o400, "not 0o400"),
