@@ -53,6 +53,11 @@ const std::array all_commands{
             "ipc0cp replay frames.ipc0cp frames\n"
             "ipc0cp replay frames.ipc0cp frames --speed max",
             prepare_replay},
+    Command{"serve", "Show all rings in a browser, and give their figures to Prometheus",
+            "ipc0cp serve                # a page at http://127.0.0.1:8765/\n"
+            "ipc0cp serve --port 0       # at a port that is free, which it prints\n"
+            "ipc0cp serve --bind 0.0.0.0  # for other machines too, without a password",
+            prepare_serve},
     Command{"bench", "Measure this machine: rings beside a pipe, one way and there and back",
             "ipc0cp bench\n"
             "ipc0cp bench --quick",

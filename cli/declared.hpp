@@ -16,6 +16,7 @@ std::function<int()> prepare_recv(Arguments& arguments);
 std::function<int()> prepare_replay(Arguments& arguments);
 std::function<int()> prepare_rm(Arguments& arguments);
 std::function<int()> prepare_send(Arguments& arguments);
+std::function<int()> prepare_serve(Arguments& arguments);
 std::function<int()> prepare_stat(Arguments& arguments);
 std::function<int()> prepare_tap(Arguments& arguments);
 std::function<int()> prepare_top(Arguments& arguments);

@@ -16,16 +16,31 @@ namespace {
 
 constexpr std::string_view kPrefix = "ipc0cp-";
 
-}  // namespace
-
-int become_external(const std::string& word, const std::vector<std::string>& arguments) {
-  const std::string program = std::string(kPrefix) + word;
+/// Returns only if it fails: errno. A `program` without a slash is looked for on PATH.
+int become(const std::string& program, const std::vector<std::string>& arguments) {
   std::vector<char*> words{const_cast<char*>(program.c_str())};
   for (const std::string& argument : arguments)
     words.push_back(const_cast<char*>(argument.c_str()));
   words.push_back(nullptr);
   execvp(program.c_str(), words.data());
   return errno;
+}
+
+}  // namespace
+
+int become_external(const std::string& word, const std::vector<std::string>& arguments) {
+  return become(std::string(kPrefix) + word, arguments);
+}
+
+int become_sibling(const std::string& word, const std::vector<std::string>& arguments) {
+  std::error_code error;
+  const std::filesystem::path own = std::filesystem::read_symlink("/proc/self/exe", error);
+  if (!error) {
+    const std::string beside = own.parent_path() / (std::string(kPrefix) + word);
+    const int reason = become(beside, arguments);
+    if (reason != ENOENT) return reason;
+  }
+  return become_external(word, arguments);
 }
 
 std::vector<std::string> external_words() {

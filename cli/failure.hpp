@@ -2,6 +2,7 @@
 // How the program ends: docs/command_line.md, "Exit codes".
 #pragma once
 
+#include <functional>
 #include <stdexcept>
 #include <string>
 
@@ -28,5 +29,8 @@ class Failure : public std::runtime_error {
 
 /// @throws Failure no such ring, with the nearest names there are.
 [[noreturn]] void no_such_ring(const std::string& name);
+
+/// What the function returns; what it throws is told on standard error and becomes an exit code.
+int told(const std::function<int()>& function);
 
 }  // namespace ipc0cp::cli

@@ -3,18 +3,27 @@
 
 #include <signal.h>
 
+#include <array>
 #include <cerrno>
 #include <cmath>
 #include <csignal>
 #include <ctime>
-#include <initializer_list>
 
 namespace ipc0cp::cli {
 namespace {
 
 volatile std::sig_atomic_t signal_came = 0;
 
+constexpr std::array kHeeded{SIGINT, SIGTERM, SIGHUP};
+
 void remember(int /*number*/) { signal_came = 1; }
+
+void mask(int how) {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int number : kHeeded) sigaddset(&signals, number);
+  pthread_sigmask(how, &signals, nullptr);
+}
 
 }  // namespace
 
@@ -23,7 +32,7 @@ void heed_signals() {
   action.sa_handler = remember;
   // The second one is for a program that does not end: it acts as if nobody had asked.
   action.sa_flags = static_cast<int>(SA_RESETHAND);
-  for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
+  for (const int number : kHeeded) {
     struct sigaction before = {};
     sigaction(number, nullptr, &before);
     // What the parent ignores, as nohup and `&` of a shell do, stays ignored.
@@ -45,5 +54,9 @@ bool sleep_for(double seconds) {
   while (!interrupted() && nanosleep(&left, &left) != 0 && errno == EINTR) continue;
   return !interrupted();
 }
+
+SignalsForThisThread::SignalsForThisThread() { mask(SIG_BLOCK); }
+
+SignalsForThisThread::~SignalsForThisThread() { mask(SIG_UNBLOCK); }
 
 }  // namespace ipc0cp::cli

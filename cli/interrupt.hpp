@@ -14,4 +14,13 @@ bool interrupted() noexcept;
 /// Sleeps for so many seconds, or until a signal comes. @return whether none came.
 bool sleep_for(double seconds);
 
+/// Threads that are started while it lives get none of these signals: the one that waits does.
+class SignalsForThisThread {
+ public:
+  SignalsForThisThread();
+  ~SignalsForThisThread();
+  SignalsForThisThread(const SignalsForThisThread&) = delete;
+  SignalsForThisThread& operator=(const SignalsForThisThread&) = delete;
+};
+
 }  // namespace ipc0cp::cli

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <exception>
 #include <iostream>
 #include <memory>
 #include <string>
@@ -15,18 +14,11 @@
 #include "external.hpp"
 #include "failure.hpp"
 #include "interrupt.hpp"
-#include "ipc0cp/error.hpp"
 #include "pages.hpp"
-#include "shm/similar_names.hpp"
 #include "standard_streams.hpp"
 #include "text.hpp"
 
 namespace ipc0cp::cli {
-
-void no_such_ring(const std::string& name) {
-  throw Failure(kNoSuchRing, "there is no ring '" + name + "'" + shm::similar_names(name));
-}
-
 namespace {
 
 constexpr const char* kFooter =
@@ -146,34 +138,14 @@ void try_external(const Program& program, const std::vector<std::string>& words)
                                  "\nTry: ipc0cp --help");
 }
 
-ExitCode exit_code_of(ErrorCode code) noexcept {
-  switch (code) {
-    case ErrorCode::timeout:
-      return kTimedOut;
-    case ErrorCode::interrupted:
-      return kInterrupted;
-    default:
-      return kFailed;
-  }
-}
-
 int run(const std::vector<std::string>& words) {
-  try {
+  return told([&words] {
     hold_standard_streams();
     Program program;
     try_external(program, words);
     heed_signals();
     return program.run(words);
-  } catch (const Failure& failure) {
-    std::cerr << "ipc0cp: " << failure.what() << "\n";
-    return failure.exit_code();
-  } catch (const Error& error) {
-    if (error.code() != ErrorCode::interrupted) std::cerr << "ipc0cp: " << error.what() << "\n";
-    return exit_code_of(error.code());
-  } catch (const std::exception& error) {
-    std::cerr << "ipc0cp: " << error.what() << "\n";
-    return kFailed;
-  }
+  });
 }
 
 }  // namespace

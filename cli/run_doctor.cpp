@@ -10,6 +10,7 @@
 #include "failure.hpp"
 #include "interrupt.hpp"
 #include "ipc0cp/error.hpp"
+#include "page_json.hpp"
 #include "ring_json.hpp"
 
 namespace ipc0cp::cli {
@@ -70,18 +71,10 @@ std::string to_text(const inspect::Ring& ring, const std::vector<Finding>& findi
 }
 
 Json to_json(const inspect::Ring& ring, const std::vector<Finding>& findings) {
-  Json json = {{"name", ring.name},
-               {"state", inspect::to_string(ring.state)},
-               {"healthy", findings.empty()},
-               {"findings", Json::array()}};
-  for (const Finding& finding : findings) {
-    json["findings"].push_back({{"kind", finding.kind},
-                                {"sentence", finding.sentence},
-                                {"evidence", finding.evidence},
-                                {"advice", finding.advice},
-                                {"command", finding.command}});
-  }
-  return json;
+  return {{"name", ring.name},
+          {"state", inspect::to_string(ring.state)},
+          {"healthy", findings.empty()},
+          {"findings", findings_json(findings)}};
 }
 
 int examine(Options options) {

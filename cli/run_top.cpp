@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // ipc0cp top: all rings live, and who blocks whom.
 #include <chrono>
-#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 
 #include "declared.hpp"
 #include "failure.hpp"
 #include "interrupt.hpp"
-#include "ipc0cp/error.hpp"
+#include "page_json.hpp"
 #include "ring_json.hpp"
+#include "ring_watch.hpp"
 #include "standard_streams.hpp"
 #include "top_page.hpp"
 
@@ -24,85 +24,21 @@ struct Options {
 
 constexpr double kFirstInterval = 0.5;
 
-/// Keeps the look before, so that each look has rates.
-class Watch {
- public:
-  TopPage look() {
-    TopPage page;
-    page.directory = inspect::directory();
-    std::map<std::string, inspect::Ring> seen;
-    std::vector<TwoLooks> pairs;
-    for (const inspect::RingSummary& summary : inspect::rings()) {
-      TopRow row;
-      if (!take(summary, row.ring)) continue;
-      const auto earlier = before_.find(summary.name);
-      const bool same = earlier != before_.end() && earlier->second.ring_id == row.ring.ring_id;
-      if (same) row.rates = inspect::rates(earlier->second, row.ring);
-      pairs.push_back({same ? earlier->second : row.ring, row.ring});
-      // Who stands still is told at the second look.
-      if (same || !row.ring.has_figures()) {
-        row.findings = diagnose(pairs.back(), page.directory, {});
-      }
-      seen[summary.name] = row.ring;
-      page.rows.push_back(std::move(row));
-    }
-    add_cycles(page, pairs);
-    sort_rows(page.rows, TopOrder::name);
-    before_ = std::move(seen);
-    return page;
-  }
-
- private:
-  static bool take(const inspect::RingSummary& summary, inspect::Ring& ring) {
-    static_cast<inspect::RingSummary&>(ring) = summary;
-    if (!summary.has_figures()) return true;
-    try {
-      ring = inspect::ring(summary.name);
-    } catch (const Error&) {
-      return false;  // It has gone meanwhile.
-    }
-    return true;
-  }
-
-  static void add_cycles(TopPage& page, const std::vector<TwoLooks>& pairs) {
-    for (TopRow& row : page.rows) {
-      std::vector<Finding> cycles = find_cycles(row.ring.name, pairs);
-      if (cycles.empty()) continue;
-      std::erase_if(row.findings,
-                    [](const Finding& finding) { return finding.kind == "slow_consumer"; });
-      row.findings.insert(row.findings.begin(), cycles.begin(), cycles.end());
-    }
-  }
-
-  std::map<std::string, inspect::Ring> before_;
-};
-
-Json to_json(const TopPage& page) {
-  Json json = {{"rings", Json::array()}};
-  for (const TopRow& row : page.rows) {
-    Json ring = summary_json(row.ring, row.rates);
-    ring["findings"] = Json::array();
-    for (const Finding& finding : row.findings) ring["findings"].push_back(finding.sentence);
-    json["rings"].push_back(std::move(ring));
-  }
-  return json;
-}
-
-int show_once(const Options& options, Watch& watch) {
+int show_once(const Options& options, RingWatch& watch) {
   watch.look();
   if (!sleep_for(options.interval.value_or(kFirstInterval))) return kInterrupted;
   const TopPage page = watch.look();
   if (options.json) {
-    print_json(to_json(page), false);
+    print_json(page_json(page), false);
   } else {
     print_text(top_text(page, terminal_size(), false, wants_color()));
   }
   return kDone;
 }
 
-int print_lines(const Options& options, Watch& watch) {
+int print_lines(const Options& options, RingWatch& watch) {
   watch.look();
-  while (sleep_for(options.interval.value_or(1))) print_json(to_json(watch.look()), true);
+  while (sleep_for(options.interval.value_or(1))) print_json(page_json(watch.look()), true);
   return kDone;
 }
 
@@ -126,7 +62,7 @@ void choose_order(char key, TopOrder& order) {
   }
 }
 
-int show_live(const Options& options, Watch& watch) {
+int show_live(const Options& options, RingWatch& watch) {
   using Clock = std::chrono::steady_clock;
   const FullScreen screen;
   TopOrder order = TopOrder::name;
@@ -151,7 +87,7 @@ int show_live(const Options& options, Watch& watch) {
 }
 
 int show(const Options& options) {
-  Watch watch;
+  RingWatch watch;
   if (options.once) return show_once(options, watch);
   if (options.json) return print_lines(options, watch);
   if (!is_terminal(1)) {

@@ -55,8 +55,8 @@ BELOW_THE_HANDLES = {"rules", "platform", "shm", "objects"}
 # what JSON and text must be. Its own headers lie beside its sources.
 BEHIND_THE_PROGRAM = {"platform/ring_directory", "rules/json_reader", "rules/json_text",
                       "shm/removal", "shm/ring_name", "shm/similar_names"}
-SYSTEM_OF_THE_PROGRAM = {"external", "interrupt", "run_bench", "run_record", "standard_streams",
-                         "terminal"}
+SYSTEM_OF_THE_PROGRAM = {"external", "interrupt", "run_bench", "run_record", "serve_options",
+                         "standard_streams", "terminal"}
 
 # Public headers that show another library; nothing else includes them.
 OPT_IN_HEADERS = {"json.hpp", "flatbuffer.hpp"}

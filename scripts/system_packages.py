@@ -40,6 +40,10 @@ def has_header(name: str) -> bool:
     return subprocess.run(command, input=source, text=True, capture_output=True).returncode == 0
 
 
+def has_browser() -> bool:
+    return any(map(has_command, ("chromium", "chromium-browser", "google-chrome")))
+
+
 def has_iceoryx() -> bool:
     return any(Path("/usr/include/iceoryx").glob("*/iceoryx_posh"))
 
@@ -69,6 +73,7 @@ PACKAGES: dict[str, dict[str, Callable[[], bool]]] = {
         "cmake": has_cmake,
         "nlohmann-json3-dev": lambda: has_header("nlohmann/json.hpp"),
         "libcli11-dev": lambda: has_header("CLI/CLI.hpp"),
+        "libcpp-httplib-dev": lambda: has_header("httplib.h"),
     },
     "tests": {
         "libgtest-dev": lambda: has_header("gtest/gtest.h"),
@@ -96,6 +101,11 @@ PACKAGES: dict[str, dict[str, Callable[[], bool]]] = {
         "clang": lambda: has_command("clang++"),
         "ninja-build": lambda: has_command("ninja"),
     },
+    # For the tests of the page and the pictures of it.
+    "browser": {
+        "chromium": has_browser,
+        "fonts-dejavu-core": lambda: Path("/usr/share/fonts/truetype/dejavu").exists(),
+    },
     # Rivals of the benchmarks.
     "bench": {
         "pkg-config": lambda: has_command("pkg-config"),
@@ -106,7 +116,7 @@ PACKAGES: dict[str, dict[str, Callable[[], bool]]] = {
     },
 }
 # Nice to have: what cannot be installed is named, and that is all.
-OPTIONAL = {"bench"}
+OPTIONAL = {"bench", "browser"}
 
 
 def find_missing(purposes: list[str]) -> list[str]:

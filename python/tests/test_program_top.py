@@ -135,6 +135,8 @@ def test_once(full_ring):
 
 def test_json(full_ring):
     told = json.loads(output("top", "--once", "--json"))
+    assert list(told) == list(schema("top --json"))
+    check_shape(told["directory"], schema("top --json")["directory"])
     (ring,) = [ring for ring in told["rings"] if ring["name"] == full_ring]
     assert ring["rates"]["messages_out"] == 0
     assert any("takes nothing" in sentence for sentence in ring.pop("findings"))

@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import tomllib
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -160,6 +161,9 @@ def test_looking_at_a_ring(ring_name, tmp_path):
     ):
         producer.push("seen")
         for line in shell_lines(LOOKING):
+            if " serve" in line:
+                check_page(line, path, ring_name)
+                continue
             done = subprocess.run(line.replace("my_ring", ring_name).split(), cwd=tmp_path,
                                   env={**os.environ, "PATH": path}, capture_output=True, text=True,
                                   timeout=SECONDS)
@@ -167,6 +171,20 @@ def test_looking_at_a_ring(ring_name, tmp_path):
             assert ring_name[:12] in done.stdout or " -o " in line or " tap " in line
     (file,) = tmp_path.iterdir()
     assert file.read_text() == "seen"
+
+
+def check_page(line: str, path: str, ring_name: str) -> None:
+    """The command of the page, at a port that is free."""
+    with subprocess.Popen([*line.split(), "--port", "0"], env={**os.environ, "PATH": path},
+                          stdout=subprocess.PIPE, text=True) as server:
+        try:
+            url = server.stdout.readline().strip()
+            if not url and not Path(path.split(os.pathsep)[0], "ipc0cp-serve").exists():
+                return  # Built without cpp-httplib: it has said so.
+            with urllib.request.urlopen(f"{url}api/rings", timeout=SECONDS) as answer:
+                assert ring_name in answer.read().decode()
+        finally:
+            server.kill()
 
 
 def test_cmake_project_of_a_user(tmp_path):

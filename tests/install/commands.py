@@ -70,3 +70,12 @@ def part(title: str) -> Iterator[None]:
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     busy = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     print(f"{title}: {time.monotonic() - start:.1f} s, {busy:.1f} s of processor time", flush=True)
+
+
+def check_page(command: Path) -> None:
+    """`serve` finds its program, or says how to get it where the build had not what it needs."""
+    if command.with_name("ipc0cp-serve").exists():
+        assert "--port" in run(command.with_name("ipc0cp-serve"), "--help")
+        refuse(command, "serve", "--bind", "192.0.2.1", says="this machine has no address")
+    else:
+        refuse(command, "serve", says="apt-get install libcpp-httplib-dev")

@@ -14,7 +14,7 @@ import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from commands import HERE, ROOT, build, configure, missing, part, run
+from commands import HERE, ROOT, build, check_page, configure, missing, part, run
 from headers import check_headers
 from library import check_exports, check_name, check_two_copies
 from packages import (
@@ -48,7 +48,9 @@ def check_static(build_directory: Path, work: Path) -> Path:
 
 def check_program(prefix: Path) -> None:
     """The program, its man page and its completions, where shells and man(1) look for them."""
-    assert run(prefix / "bin" / "ipc0cp", "--version").startswith("ipc0cp ")
+    command = prefix / "bin" / "ipc0cp"
+    assert run(command, "--version").startswith("ipc0cp ")
+    check_page(command)
     for page in ("man/man1/ipc0cp.1", "bash-completion/completions/ipc0cp",
                  "zsh/site-functions/_ipc0cp", "fish/vendor_completions.d/ipc0cp.fish"):
         assert "rm" in (prefix / "share" / page).read_text(), page

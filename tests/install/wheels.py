@@ -19,7 +19,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from commands import HERE, ROOT, part, refuse, run
+from commands import HERE, ROOT, check_page, part, refuse, run
 from pythons import EXPECTED, STABLE_ABI, Interpreter, find_interpreters
 
 # Of all that the C++ library and its tests need, the Python package needs nothing.
@@ -139,6 +139,7 @@ def check_program(command: Path) -> None:
     """It is the program, or says how to get it where the build had not what it needs."""
     if command.read_bytes().startswith(b"\x7fELF"):
         assert run(command, "--version").startswith("ipc0cp ")
+        check_page(command)
     else:
         refuse(command, "ls", says="apt-get install libcli11-dev nlohmann-json3-dev")
 
