@@ -6,7 +6,7 @@ SHELL := /bin/bash
 # Targets share build/ and .venv, and each already uses all cores.
 .NOTPARALLEL:
 MAKEFLAGS += --no-print-directory
-.PHONY: help build test-cpp test-py test demo bench lint clean crash storm fuzz docs
+.PHONY: help build test-cpp test-py test demo bench lint clean pictures crash storm fuzz docs
 
 PYTHON ?= python3
 JOBS ?= $(shell nproc)
@@ -32,7 +32,7 @@ test-py: build $(VENV)  ## install dev deps + run pytest
 	$(VENV_PYTHON) -m pytest
 
 test:  ## everything: both suites, sanitizers, style, README blocks, examples, install
-	$(PYTHON) scripts/system_packages.py cpp tests python lint install
+	$(PYTHON) scripts/system_packages.py cpp tests python lint install browser
 	$(PYTHON) scripts/run_tests.py --jobs $(JOBS)
 
 demo: $(VENV)  ## stream photographs through C++ workers, one of which gets killed
@@ -49,6 +49,11 @@ bench:  ## measure beside all rivals, draw plots (BENCH_OPTIONS="--duration 10")
 	$(PYTHON) -m venv $(BENCH_VENV)
 	$(BENCH_VENV)/bin/python -m pip install -q -e ".[bench]"
 	$(BENCH_VENV)/bin/python benchmarks/run_benchmark.py --plot build/plots $(BENCH_OPTIONS)
+
+pictures: build $(VENV)  ## the pictures of the README, of `ipc0cp top` and of its page
+	$(PYTHON) scripts/system_packages.py browser
+	$(VENV_PYTHON) -m pip install -q -e ".[dev]"
+	$(VENV_PYTHON) scripts/make_pictures.py
 
 crash: build  ## kill a victim at every instruction of every operation (long)
 	build/tests/crash/crash_harness --whole
