@@ -7,7 +7,7 @@ set(right_1 [==[
 ]==])
 set(wrong_1 [==[
   if (crash::seeded("loss_without_redo")) {
-    (counter == Counter::lost ? header.lost : header.dropped) = total + 1;
+    total_of(counter) = redo.counter_value;
     std::atomic_thread_fence(std::memory_order_seq_cst);
     std::atomic<StateWord>& state = segment_.descriptor(index).state;
     state.store(freed(state.load()), std::memory_order_release);
