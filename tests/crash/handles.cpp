@@ -25,8 +25,9 @@ shm::ChannelOptions channel_options(const RingOptions& options, shm::Role role) 
 
 }  // namespace
 
-Handle open_producer(const RingOptions& options, Stale stale) {
+Handle open_producer(const RingOptions& options, Stale stale, const shm::QueuePolicy& queue) {
   auto channel = channel_options(options, shm::Role::kProducer);
+  channel.queue = queue;
   channel.open.stale = stale;
   return Handle(shm::Channel::open(channel, platform::deadline_after(kPatienceNs)));
 }

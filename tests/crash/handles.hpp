@@ -24,7 +24,8 @@ using Handle = std::unique_ptr<shm::Channel, LetGo>;
 /// The longest that a survivor may have to wait for anything here; then it hangs.
 inline constexpr std::int64_t kPatienceNs = 3'000'000'000;
 
-Handle open_producer(const RingOptions& options, Stale stale = Stale::resume);
+Handle open_producer(const RingOptions& options, Stale stale = Stale::resume,
+                     const shm::QueuePolicy& queue = {});
 Handle open_consumer(const RingOptions& options, bool auto_unlink = true,
                      std::int64_t timeout_ns = kPatienceNs);
 

@@ -41,8 +41,8 @@ std::vector<Range> changing_parts(const shm::Geometry& geometry) {
 std::string to_text(const Observation& observation) {
   if (observation.absent) return "no ring";
   return "messages " + to_text(observation.queue) + ", lost " + std::to_string(observation.lost) +
-         ", dropped " + std::to_string(observation.dropped) +
-         (observation.retired ? ", retired" : "");
+         ", dropped " + std::to_string(observation.dropped) + ", given up " +
+         std::to_string(observation.overflowed) + (observation.retired ? ", retired" : "");
 }
 
 std::unique_ptr<RingFile> RingFile::open(const std::string& name) {
@@ -145,6 +145,7 @@ Observation CopyChecker::observe(const RingFile& ring, Violations& violations) c
   observation.queue = read_queue(segment_, ring.segment().arena(), violations);
   observation.lost = header.lost;
   observation.dropped = header.dropped;
+  observation.overflowed = header.overflowed;
   return observation;
 }
 

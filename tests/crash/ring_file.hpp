@@ -19,6 +19,7 @@ struct Observation {
   std::vector<MessageId> queue;
   std::uint64_t lost = 0;
   std::uint64_t dropped = 0;
+  std::uint64_t overflowed = 0;
 
   bool operator==(const Observation&) const = default;
 };

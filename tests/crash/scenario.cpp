@@ -34,6 +34,7 @@ std::vector<Scenario> all_scenarios() {
   add_watching(list);
   add_closing(list);
   add_redelivering(list);
+  add_living_sources(list);
   return list;
 }
 
@@ -51,6 +52,7 @@ Scenario recovery_of(const Scenario& first, const Instant& instant, std::uint64_
   second.operate = push_of(kInline, kRepairerId);
   second.held_by_world = first.held_by_world;
   second.puts = true;
+  second.gives_up = first.gives_up;
   second.just_before = [first, instant](World& world) {
     Victim victim(body_of(first, world.ring));
     if (!victim.run_to(instant) || victim.step() == Victim::Status::ended) throw MissedInstant{};

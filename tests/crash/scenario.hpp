@@ -53,6 +53,7 @@ struct Scenario {
   std::size_t takes = 0;  ///< So many messages may be in the victim's hands.
   bool puts = false;  ///< What the last outcome has and the first has not comes from the victim.
   bool keeps_block = false;     ///< The victim holds its view or loan to the end, and must keep it.
+  bool gives_up = false;        ///< Messages that are missing may have been given up, and counted.
   MessageId finishes = 0;       ///< The operation ends the life of this message.
   bool waits_for_room = false;  ///< However long that takes, once the living have filled the ring.
   bool repairable = true;       ///< The living of the scenario make it fit for `recovery_of`.

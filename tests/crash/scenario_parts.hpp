@@ -132,5 +132,6 @@ void add_batches(List& list);
 void add_watching(List& list);
 void add_closing(List& list);
 void add_redelivering(List& list);
+void add_living_sources(List& list);
 
 }  // namespace ipc0cp::crash

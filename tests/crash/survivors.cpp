@@ -147,6 +147,7 @@ class Survivors {
     found.queue = popped_;
     found.lost = stats.lost;
     found.dropped = stats.dropped;
+    found.overflowed = stats.overflowed;
     // An empty orphan is replaced, and its counters with it.
     const bool orphan = scenario_.outcomes.front().lost == 0 && !had_living_;
     if (orphan && expected.queue.empty()) found.dropped = expected.dropped = 0;
@@ -173,9 +174,16 @@ class Survivors {
     for (const MessageId id : put) {
       if (completed && !distinct.contains(id)) missing.push_back(id);
     }
+    std::size_t taken = missing.size();
+    if (scenario_.gives_up) {
+      const std::uint64_t before = scenario_.outcomes.front().overflowed;
+      const std::uint64_t given_up = world_.producer->stats().overflowed - before;
+      if (given_up > missing.size()) violations_.emplace_back("given up and still delivered");
+      taken -= std::min<std::uint64_t>(given_up, taken);
+    }
     const bool has_them =
-        missing.size() <= scenario_.takes &&
-        (!completed || scenario_.takes > 1 || missing.empty() || missing.front() == board.popped);
+        taken <= scenario_.takes && (!completed || scenario_.takes > 1 || scenario_.gives_up ||
+                                     missing.empty() || missing.front() == board.popped);
     if (!has_them) violations_.push_back("missing after a stop: " + to_text(missing));
     expected.insert(expected.end(), put.begin(), put.end());
     for (const MessageId id : popped_) {
@@ -220,7 +228,7 @@ class Survivors {
       checker.check_as_is(*ring, violations_);
       const Observation rest = checker.check(*ring, violations_);
       const RingStats stats = world_.producer->stats();
-      if (!rest.queue.empty() || rest.lost != stats.lost) {
+      if (!rest.queue.empty() || rest.lost != stats.lost || rest.overflowed != stats.overflowed) {
         violations_.push_back("the emptied ring still holds " + to_text(rest));
       }
     } else {
