@@ -6,11 +6,13 @@ SHELL := /bin/bash
 # Targets share build/ and .venv, and each already uses all cores.
 .NOTPARALLEL:
 MAKEFLAGS += --no-print-directory
-.PHONY: help build test-cpp test-py test demo bench lint clean pictures crash storm fuzz docs
+.PHONY: help build test-cpp test-py test demo bench lint clean pictures
+.PHONY: crash storm readiness fuzz docs
 
 PYTHON ?= python3
 JOBS ?= $(shell nproc)
 FUZZ_SECONDS ?= 600
+READINESS_ROUNDS ?= 100000
 VENV := .venv
 VENV_PYTHON := $(VENV)/bin/python
 # A rival wants other versions than the tests.
@@ -61,6 +63,9 @@ crash: build  ## kill a victim at every instruction of every operation (long)
 storm: build $(VENV)  ## kill processes at random for half an hour (STORM_OPTIONS="--minutes 5")
 	$(VENV_PYTHON) -m pip install -q -e ".[dev]"
 	$(VENV_PYTHON) tests/storm/run_storm.py $(STORM_OPTIONS)
+
+readiness: build  ## lose no wake-up in READINESS_ROUNDS turns of polling and popping (100000)
+	IPC0CP_READINESS_ROUNDS=$(READINESS_ROUNDS) timeout 3600 build/tests/ring_readiness_storm_test
 
 fuzz:  ## libFuzzer on every target, FUZZ_SECONDS each (600)
 	$(PYTHON) scripts/system_packages.py cpp tests fuzz
