@@ -42,7 +42,7 @@ class LookedAt {
     const int error = platform::open_to_look(path_, file_);
     if (error == ENOENT) return false;
     if (error == EMFILE || error == ENFILE || error == ENOMEM) {
-      shm::open_errors::system_failure("cannot look at ring '" + summary_.name + "'", error);
+      shm::open_errors::system_failure("cannot look at " + shm::path_of(summary_.name), error);
     }
     if (error != 0) {
       if (platform::identity_of(path_, identity) != 0) return false;
