@@ -12,6 +12,7 @@
 #include "platform/limits.hpp"
 #include "platform/log.hpp"
 #include "platform/memory_limit.hpp"
+#include "platform/process_identity.hpp"
 #include "platform/ring_directory.hpp"
 #include "shm/joining.hpp"
 #include "shm/open_errors.hpp"
@@ -59,7 +60,7 @@ class Opening {
 
  private:
   /// Throws if there is no time left or the user wants no more; else waits a little.
-  void pause(const char* state) {
+  void pause(const std::string& state) {
     if (options_.interrupt_check != nullptr && options_.interrupt_check()) {
       throw Error(ErrorCode::interrupted, "interrupted while opening " + quoted(options_.name));
     }
@@ -261,13 +262,31 @@ class Opening {
         throw Error(locked,
                     quoted(options_.name) + " is damaged; end its users and remove " + path_);
       }
-      if (now_ns >= end_ns) {
-        throw Error(locked, "time-out: " + quoted(options_.name) +
-                                " is locked by a process that is stopped");
-      }
+      const std::string state = describe_lock(ring);
+      if (now_ns >= end_ns) throw Error(locked, "time-out: " + quoted(options_.name) + " " + state);
       ring.sweep(now_ns, 10 * platform::kMillisecond);
-      pause("is locked by a process that is stopped");
+      pause(state);
     }
+  }
+
+  /// Why the lock is not to be had. Of many who open a ring at once each asks the kernel about all
+  /// others while it has the lock, so that a thousand take a while, on a busy machine a minute.
+  static std::string describe_lock(const AttachedRing& ring) {
+    const Header& header = ring.header();
+    const Owner holder = header.lock.load(std::memory_order_relaxed) & ~kLockWaiters;
+    const Slot& slot = ring.segment().slot(slot_of(holder));
+    platform::ProcessIdentity process;
+    process.process_id = slot.process_id;
+    process.start_time_ticks = slot.start_time_ticks;
+    process.pid_namespace_inode = slot.pid_namespace_inode;
+    const char state = platform::process_state(process, platform::own_pid_namespace());
+    if (holder != 0 && (state == 'T' || state == 't')) {
+      return "is locked by process " + std::to_string(process.process_id) +
+             ", which is stopped: let it go on (kill -CONT " + std::to_string(process.process_id) +
+             "), or end it";
+    }
+    return "is kept busy by others, with " + std::to_string(header.producers + header.consumers) +
+           " handles on it: open fewer at a time, or allow more time for it (open_timeout)";
   }
 
   // ---- making ---------------------------------------------------------------------------------

@@ -3,7 +3,10 @@
 #include "shm/opening.hpp"
 
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -138,6 +141,42 @@ TEST(Life, AttachGivesUpInTime) {
   expect_code(ErrorCode::closed, [&] { consumer.pop_raw(1ms); });
   expect_code(ErrorCode::timeout, [&] { consumer.attach(5ms); });
   EXPECT_FALSE(name.exists());
+}
+
+std::string text_of_a_time_out(const RingName& name) {
+  ConsumerOptions options;
+  options.open_timeout = 100ms;
+  return expect_code(ErrorCode::timeout, [&] { SharedRingBufferConsumer(name.get(), 0, options); });
+}
+
+TEST(Life, ALockThatIsNotToBeHadIsExplained) {
+  Pair pair;
+  while (pair.ring().try_lock() != ErrorCode::ok) {
+  }
+  EXPECT_NE(text_of_a_time_out(pair.name).find("kept busy by others, with 2 handles"),
+            std::string::npos);
+  EXPECT_EQ(pair.ring().unlock(), ErrorCode::ok);
+}
+
+TEST(Life, AStoppedHolderOfTheLockIsNamed) {
+  Pair pair;
+  const pid_t child = fork();
+  if (child == 0) {
+    auto consumer = pair.another_consumer();
+    while (consumer.channel().ring().try_lock() != ErrorCode::ok) {
+    }
+    raise(SIGSTOP);
+    _exit(0);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, WUNTRACED), child);
+  ASSERT_TRUE(WIFSTOPPED(status));
+  const std::string text = text_of_a_time_out(pair.name);
+  EXPECT_NE(text.find("locked by process " + std::to_string(child) + ", which is stopped"),
+            std::string::npos)
+      << text;
+  kill(child, SIGKILL);
+  ASSERT_EQ(waitpid(child, &status, 0), child);
 }
 
 TEST(Life, ModeIsWhatWasAskedFor) {
