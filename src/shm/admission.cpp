@@ -231,10 +231,7 @@ std::int64_t Admission::time_to_priority(std::int64_t now_ns) const noexcept {
 }
 
 void Admission::end_want() noexcept {
-  if (!want_is_kept_.load(std::memory_order_relaxed)) {
-    // A read-modify-write, as every change before a wake: else the look for sleepers overtakes it.
-    ring_.participants().own_slot().want_bytes.exchange(0);
-  }
+  if (!want_is_kept_.load(std::memory_order_relaxed)) ring_.forget_want();
   // Whoever leaves may have taken a wake, or had priority, that others wait for.
   ring_.space_event().wake_all();
 }

@@ -223,6 +223,51 @@ void AttachedRing::check_for_deaths_now() noexcept {
   sweep(platform::now_ns(), kBusyIntervalNs, false);
 }
 
+// ---- what others are told of calls
+// ----------------------------------------------------------------
+
+/// Counted before it looks, as in `lock`: either close() waits for this thread with the token, and
+/// so with the slot, or the thread sees the refusal.
+template <class Store>
+void AttachedRing::store_in_own_slot(Store store) noexcept {
+  const Busy busy(*this);
+  if (forked() || refusal_in(gate_.load(std::memory_order_seq_cst)) != ErrorCode::ok) return;
+  store(participants_.own_slot());
+}
+
+void AttachedRing::note_wait(Awaited what, std::int64_t since_ns) noexcept {
+  store_in_own_slot([&](Slot& slot) {
+    slot.waits_for = static_cast<std::uint32_t>(what);
+    if (slot.blocked_since_ns.load(std::memory_order_relaxed) == 0) {
+      slot.blocked_since_ns.store(since_ns, std::memory_order_relaxed);
+    }
+  });
+}
+
+void AttachedRing::note_what(Awaited what) noexcept {
+  store_in_own_slot([&](Slot& slot) { slot.waits_for = static_cast<std::uint32_t>(what); });
+}
+
+void AttachedRing::note_no_wait() noexcept {
+  store_in_own_slot([](Slot& slot) {
+    slot.waits_for = static_cast<std::uint32_t>(Awaited::kNothing);
+    slot.blocked_since_ns.store(0, std::memory_order_relaxed);
+  });
+}
+
+void AttachedRing::forget_want() noexcept {
+  // A read-modify-write, as every change before a wake: else the look for sleepers overtakes it.
+  store_in_own_slot([](Slot& slot) { slot.want_bytes.exchange(0); });
+}
+
+void AttachedRing::clear_notes() noexcept {
+  if (!keeps_token()) return;  // Others have counted us out, and the slot may be somebody's.
+  Slot& slot = participants_.own_slot();
+  slot.waits_for = static_cast<std::uint32_t>(Awaited::kNothing);
+  slot.blocked_since_ns.store(0, std::memory_order_relaxed);
+  slot.want_bytes.exchange(0);
+}
+
 // ---- leaving ------------------------------------------------------------------------------------
 
 void AttachedRing::give_up_role(Role role, bool auto_unlink, bool holds_blocks,

@@ -171,6 +171,19 @@ class AttachedRing {
     return joined_of(word) - left_of(word);
   }
 
+  // ---- what others are told of this handle's calls; without the lock ----
+  // A thread whose handle was closed while it slept, or that is a forked child's, tells nothing:
+  // the slot may be another handle's by then.
+  /// A call has been blocked since then. With several threads the last one to say so counts.
+  void note_wait(Awaited what, std::int64_t since_ns) noexcept;
+  /// Inside a wait for something else, or after it.
+  void note_what(Awaited what) noexcept;
+  void note_no_wait() noexcept;
+  /// No push waits for room any more.
+  void forget_want() noexcept;
+  /// The end of all that, for a handle that is closed but still has its slot.
+  void clear_notes() noexcept;
+
   // ---- around a fork of this process ----
   /// From here on no thread takes the lock through this handle; waits for one that has it, 100 ms
   /// at most. A fork copies the page tables, 50 ms of work for 100 GB, and whoever touches fresh
@@ -225,6 +238,8 @@ class AttachedRing {
     return static_cast<ErrorCode>(gate & ~kForkIsNear);
   }
   ErrorCode take_lock(std::int64_t deadline_ns) noexcept;
+  template <class Store>
+  void store_in_own_slot(Store store) noexcept;
   ErrorCode check_own_token(std::int64_t now_ns, std::int64_t interval_ns) noexcept;
   void check_for_deaths_now() noexcept;
   ErrorCode refuse_lost_token() noexcept;

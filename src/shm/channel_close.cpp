@@ -48,6 +48,7 @@ void Channel::close(std::int64_t deadline_ns) noexcept {
     ring_->wake_everybody();
     std::this_thread::sleep_for(std::chrono::microseconds(200));
   }
+  ring_->clear_notes();
   end_when_all_is_given_back();
 }
 

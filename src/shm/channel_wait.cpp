@@ -59,7 +59,7 @@ ErrorCode Channel::push_slowly(PushRequest& request, Deadline& deadline,
     if (!nobody_reads && slot.want_bytes.load(std::memory_order_relaxed) == 0) {
       admission_.spin_for_room();
     }
-    ring_->participants().note_wait(nobody_reads ? Awaited::kConsumer : Awaited::kRoom, start_ns);
+    ring_->note_wait(nobody_reads ? Awaited::kConsumer : Awaited::kRoom, start_ns);
     const std::uint32_t announced = ring_->space_event().announce();
     result = try_push_while_waiting(request, deadline);
     if (result != ErrorCode::buffer_full && result != ErrorCode::no_consumers) continue;
@@ -77,7 +77,7 @@ ErrorCode Channel::push_slowly(PushRequest& request, Deadline& deadline,
       log_long_wait(*ring_, nobody_reads ? Wait::kConsumer : Wait::kRoom);
     }
   }
-  ring_->participants().note_no_wait();
+  ring_->note_no_wait();
   admission_.end_want();
   tell_result(request, result);
   return result;
@@ -236,7 +236,7 @@ ErrorCode Channel::pop_slowly(Target& target, Deadline& deadline) noexcept {
     if (start_ns == 0) {
       start_ns = now_ns;
       explain_at_ns = now_ns + kLongWaitNs;
-      ring_->participants().note_wait(Awaited::kMessage, now_ns);
+      ring_->note_wait(Awaited::kMessage, now_ns);
     }
     const ErrorCode state = ring_->check_while_waiting(now_ns);
     if (state != ErrorCode::ok) {
@@ -260,7 +260,7 @@ ErrorCode Channel::pop_slowly(Target& target, Deadline& deadline) noexcept {
     ring_->data_event().sleep(announced, std::min(left_ns, slice_ns));
     spin_.slept(platform::now_ns() - now_ns);
   }
-  ring_->participants().note_no_wait();
+  ring_->note_no_wait();
   // A wake that came with the deadline, Ctrl-C or close() is passed on.
   if (result != ErrorCode::ok) ring_->data_event().wake_one();
   return result;

@@ -15,22 +15,22 @@ constexpr std::int64_t kLockSliceNs = 40 * platform::kMillisecond;
 /// Tells of a wait for the lock, perhaps inside a wait for something else.
 class LockWait {
  public:
-  LockWait(const Participants& participants, std::int64_t since_ns) noexcept
-      : participants_(participants), outer_(participants.own_slot().waits_for) {
-    participants_.note_wait(Awaited::kLock, since_ns);
+  LockWait(AttachedRing& ring, std::int64_t since_ns) noexcept
+      : ring_(ring), outer_(static_cast<std::uint32_t>(ring.participants().own_slot().waits_for)) {
+    ring_.note_wait(Awaited::kLock, since_ns);
   }
   LockWait(const LockWait&) = delete;
   LockWait& operator=(const LockWait&) = delete;
   ~LockWait() {
     if (outer_ == 0) {
-      participants_.note_no_wait();
+      ring_.note_no_wait();
     } else {
-      participants_.own_slot().waits_for = outer_;
+      ring_.note_what(static_cast<Awaited>(outer_));
     }
   }
 
  private:
-  const Participants& participants_;
+  AttachedRing& ring_;
   std::uint32_t outer_;
 };
 
@@ -58,7 +58,7 @@ ErrorCode HandleLifetime::lock_slowly(platform::Deadline& deadline) noexcept {
     const ErrorCode state = ring_->check_while_waiting(now_ns);
     if (state != ErrorCode::ok) return state;
     if (now_ns >= end_ns) return ErrorCode::timeout;
-    if (!wait) wait.emplace(ring_->participants(), start_ns);
+    if (!wait) wait.emplace(*ring_, start_ns);
     if (!logged && now_ns - start_ns > kLongWaitNs) {
       logged = true;
       log_long_wait(*ring_, Wait::kLock);

@@ -40,20 +40,6 @@ class Participants {
   void predecessor_is_recovered() noexcept { predecessor_died_ = false; }
   [[nodiscard]] Owner self() const noexcept { return self_; }
   [[nodiscard]] Slot& own_slot() const noexcept { return *own_slot_; }
-  /// For those who look at the ring: a call of ours has been blocked since then. With several
-  /// threads the last one to say so counts.
-  void note_wait(Awaited what, std::int64_t since_ns) const noexcept {
-    Slot& slot = own_slot();
-    slot.waits_for = static_cast<std::uint32_t>(what);
-    if (slot.blocked_since_ns.load(std::memory_order_relaxed) == 0) {
-      slot.blocked_since_ns.store(since_ns, std::memory_order_relaxed);
-    }
-  }
-  void note_no_wait() const noexcept {
-    Slot& slot = own_slot();
-    slot.waits_for = static_cast<std::uint32_t>(Awaited::kNothing);
-    slot.blocked_since_ns.store(0, std::memory_order_relaxed);
-  }
   /// Under the lock: a message that we have published or taken, for those who look at the ring.
   void count_message(std::uint64_t message_bytes) const noexcept {
     Slot& slot = own_slot();

@@ -67,7 +67,7 @@ void Watch::await_room(const RoomWanted& wanted, const std::atomic<bool>& given_
 void Watch::forget_want() noexcept {
   admission_.keep_want(false);
   if (ring_.forked()) return;
-  ring_.participants().own_slot().want_bytes.exchange(0);
+  ring_.forget_want();
   // Whoever stood back for this want looks again.
   ring_.space_event().wake_all();
 }
