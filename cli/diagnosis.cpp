@@ -222,9 +222,8 @@ class Search {
     add("slow_consumer",
         named(*slowest) + (idle ? " takes nothing from the full ring" : " does not keep up"),
         counted(ring_.stats.messages, "message") + " queued, depth " + percent(ring_.depth) +
-            ", oldest " + age(ring_.oldest_published_ns) + "; " +
-            std::to_string(ring_.stats.popped - looks_.before.stats.popped) + " popped in " +
-            short_time(seconds) +
+            ", oldest " + age(ring_.oldest_published_ns) + "; " + std::to_string(popped_between()) +
+            " popped in " + short_time(seconds) +
             (waiting == nullptr ? ""
                                 : "; " + named(*waiting) + " waits for room since " +
                                       age(waiting->blocked_since_ns)),
@@ -232,6 +231,12 @@ class Search {
              : "Pop faster, start another consumer, or make the ring larger. See it at work:",
         idle ? "ipc0cp recv " + ring_.name + " --count 1 --output " + ring_.name + "-messages"
              : "ipc0cp stat " + ring_.name + " --watch");
+  }
+
+  /// What goes back to the queue counts as not popped, so there may be fewer than before.
+  [[nodiscard]] std::uint64_t popped_between() const {
+    const std::uint64_t popped = ring_.stats.popped;
+    return popped - std::min(popped, looks_.before.stats.popped);
   }
 
   [[nodiscard]] std::uint64_t messages_before(const Participant& one) const {

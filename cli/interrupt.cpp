@@ -3,6 +3,7 @@
 
 #include <signal.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cmath>
@@ -49,6 +50,8 @@ void outlive_closed_pipes() {
 bool interrupted() noexcept { return signal_came != 0; }
 
 bool sleep_for(double seconds) {
+  constexpr double kLongest = 1e9;  // 30 years; what is beyond time_t would not sleep at all.
+  seconds = std::min(seconds, kLongest);
   timespec left = {static_cast<std::time_t>(seconds),
                    static_cast<long>((seconds - std::floor(seconds)) * 1e9)};
   while (!interrupted() && nanosleep(&left, &left) != 0 && errno == EINTR) continue;

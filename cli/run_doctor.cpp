@@ -43,6 +43,10 @@ std::vector<TwoLooks> look_twice(const std::string& name) {
   }
   if (!sleep_for(kBetweenLooks)) throw Error(ErrorCode::interrupted, "interrupted");
   rings.front().now = look_at(name);
+  // Made anew meanwhile: of this one there has been no earlier look.
+  if (rings.front().now.ring_id != rings.front().before.ring_id) {
+    rings.front().before = rings.front().now;
+  }
   for (std::size_t index = 1; index < rings.size();) {
     auto ring = take(rings[index].before.name);
     if (ring && ring->ring_id == rings[index].before.ring_id) {

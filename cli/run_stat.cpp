@@ -9,6 +9,7 @@
 #include "interrupt.hpp"
 #include "ring_json.hpp"
 #include "standard_streams.hpp"
+#include "terminal.hpp"
 #include "text.hpp"
 
 namespace ipc0cp::cli {
@@ -120,7 +121,7 @@ int show(const Options& options) {
     return kDone;
   }
   // A terminal shows one look over the other, a file one after the other.
-  const bool over = is_terminal(1) && !options.json;
+  const bool over = is_terminal(1) && has_pages() && !options.json;
   while (sleep_for(*options.watch)) {
     Ring later = look_at(options.name);
     if (over) print_text("\x1b[H\x1b[2J");

@@ -26,13 +26,11 @@ constexpr std::size_t kShownAtATime = 16;
 constexpr std::size_t kMostAtATime = 1024;
 constexpr double kLooksEach = 0.05;
 
-std::vector<inspect::MessagePreview> look(const Options& options, std::size_t most,
-                                          std::uint64_t after_id) {
-  inspect::PreviewOptions wanted;
-  wanted.max_messages = most;
-  wanted.after_id = after_id;
+/// What `look` of inspect.hpp says of the ring, if it is there.
+template <class Look>
+auto of_ring(const Options& options, Look look) {
   try {
-    return inspect::preview(options.name, wanted);
+    return look(options.name);
   } catch (const Error& error) {
     if (error.system_errno() != ENOENT) throw;
     no_such_ring(options.name);
@@ -89,19 +87,33 @@ class Tapping {
 
   int run() {
     if (!options_.json) print_text(row("ID", "TYPE", "SIZE", "AGE", "MESSAGE"));
-    print(look(options_, options_.count.value_or(kShownAtATime), 0), false);
-    while (options_.follow && !is_enough() && sleep_for(kLooksEach)) {
-      print(look(options_, kMostAtATime, last_id_), true);
-    }
+    look(options_.count.value_or(kShownAtATime));
+    while (options_.follow && !is_enough() && sleep_for(kLooksEach)) look(kMostAtATime);
     return kDone;
   }
 
  private:
   [[nodiscard]] bool is_enough() const { return options_.count && printed_ >= *options_.count; }
 
-  void print(const std::vector<inspect::MessagePreview>& messages, bool tells_gaps) {
-    if (messages.empty()) return;
-    const std::int64_t now_ns = inspect::summary(options_.name).taken_ns;
+  void look(std::size_t most) {
+    const auto ring =
+        of_ring(options_, [](const std::string& name) { return inspect::summary(name); });
+    // The first look, or the first at a ring that was made anew, whose messages count from 1.
+    const bool is_first = ring.ring_id != ring_id_;
+    if (is_first) last_id_ = 0;
+    ring_id_ = ring.ring_id;
+    inspect::PreviewOptions wanted;
+    wanted.max_messages = most;
+    wanted.after_id = last_id_;
+    const auto messages =
+        of_ring(options_, [&](const std::string& name) { return inspect::preview(name, wanted); });
+    // What had been popped before is none that was missed.
+    if (is_first && messages.empty()) last_id_ = ring.stats.pushed;
+    print(messages, !is_first, ring.taken_ns);
+  }
+
+  void print(const std::vector<inspect::MessagePreview>& messages, bool tells_gaps,
+             std::int64_t now_ns) {
     for (const inspect::MessagePreview& message : messages) {
       if (is_enough()) return;
       const std::uint64_t missed = message.id - last_id_ - 1;
@@ -125,6 +137,7 @@ class Tapping {
   }
 
   const Options& options_;
+  std::uint64_t ring_id_ = 0;
   std::uint64_t last_id_ = 0;
   std::uint64_t printed_ = 0;
 };

@@ -72,8 +72,9 @@ int show_live(const Options& options, RingWatch& watch) {
     wait = std::chrono::duration<double>(options.interval.value_or(1));
     TopPage page = watch.look();
     page.has_keys = true;
-    // A key or another size of the window shows the same look anew.
-    for (auto now = Clock::now(); now < next_look && !interrupted(); now = Clock::now()) {
+    // A key or another size of the window shows the same look anew. Shown and asked for keys once
+    // at least, however short the interval is.
+    for (auto now = Clock::now();; now = Clock::now()) {
       page.order = order;
       sort_rows(page.rows, order);
       screen.show(top_text(page, terminal_size(), true, wants_color()));
@@ -81,6 +82,7 @@ int show_live(const Options& options, RingWatch& watch) {
       const std::optional<char> key = screen.wait_for_key(left.count());
       if (key == 'q' || key == 'Q') return kDone;
       if (key) choose_order(*key, order);
+      if (interrupted() || Clock::now() >= next_look) break;
     }
   }
   return kDone;
@@ -94,6 +96,11 @@ int show(const Options& options) {
     throw Failure(kWrongUsage,
                   "standard output is no terminal; take one look with: ipc0cp top "
                   "--once, or one after the other with: ipc0cp top --json");
+  }
+  if (!has_pages()) {
+    throw Failure(kWrongUsage,
+                  "this terminal shows one line after the other (TERM=dumb); take one look with: "
+                  "ipc0cp top --once");
   }
   return show_live(options, watch);
 }

@@ -7,7 +7,9 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
@@ -20,6 +22,15 @@ namespace {
 
 /// Its only purpose is to end poll(2).
 void notice_new_size(int /*number*/) {}
+
+volatile std::sig_atomic_t stop_is_asked_for = 0;
+void notice_stop(int /*number*/) { stop_is_asked_for = 1; }
+
+void handle(int number, void (*handler)(int)) {
+  struct sigaction action = {};
+  action.sa_handler = handler;
+  sigaction(number, &action, nullptr);
+}
 
 std::size_t from_environment(const char* name, std::size_t otherwise) {
   const char* text = std::getenv(name);
@@ -52,9 +63,14 @@ const char* code_of(Color color) {
 
 }  // namespace
 
+bool has_pages() {
+  const char* kind = std::getenv("TERM");
+  return kind == nullptr || std::string_view(kind) != "dumb";
+}
+
 bool wants_color() {
   const char* no_color = std::getenv("NO_COLOR");
-  return isatty(STDOUT_FILENO) == 1 && (no_color == nullptr || *no_color == '\0');
+  return has_pages() && isatty(STDOUT_FILENO) == 1 && (no_color == nullptr || *no_color == '\0');
 }
 
 std::string colored(std::string_view text, Color color, bool with_color) {
@@ -76,10 +92,21 @@ struct FullScreen::Saved {
 };
 
 FullScreen::FullScreen() : saved_(new Saved) {
-  struct sigaction action = {};
-  action.sa_handler = notice_new_size;
-  sigaction(SIGWINCH, &action, nullptr);
+  handle(SIGWINCH, notice_new_size);
+  struct sigaction before = {};
+  sigaction(SIGTSTP, nullptr, &before);
+  // Where the parent ignores it there is no shell to come back to.
+  if (before.sa_handler != SIG_IGN) handle(SIGTSTP, notice_stop);
   saved_->has_keys = tcgetattr(STDIN_FILENO, &saved_->settings) == 0;
+  enter();
+}
+
+FullScreen::~FullScreen() {
+  leave();
+  delete saved_;
+}
+
+void FullScreen::enter() const {
   if (saved_->has_keys) {
     termios settings = saved_->settings;
     settings.c_lflag &= ~static_cast<tcflag_t>(ICANON | ECHO);
@@ -91,12 +118,21 @@ FullScreen::FullScreen() : saved_(new Saved) {
   print_text("\x1b[?1049h\x1b[?25l");
 }
 
-FullScreen::~FullScreen() {
+void FullScreen::leave() const noexcept {
   constexpr std::string_view kBack = "\x1b[?25h\x1b[?1049l";
   // Nothing to be done if even that cannot be written: the terminal is gone.
   static_cast<void>(!write(STDOUT_FILENO, kBack.data(), kBack.size()));
   if (saved_->has_keys) tcsetattr(STDIN_FILENO, TCSANOW, &saved_->settings);
-  delete saved_;
+}
+
+/// As Ctrl-Z asks for, with the terminal as the shell wants it.
+void FullScreen::stop() const {
+  stop_is_asked_for = 0;
+  leave();
+  handle(SIGTSTP, SIG_DFL);
+  raise(SIGTSTP);
+  handle(SIGTSTP, notice_stop);
+  enter();
 }
 
 void FullScreen::show(const std::string& page) const {
@@ -110,8 +146,12 @@ void FullScreen::show(const std::string& page) const {
 }
 
 std::optional<char> FullScreen::wait_for_key(double seconds) const {
+  if (stop_is_asked_for != 0) stop();
   pollfd input = {saved_->has_keys ? STDIN_FILENO : -1, POLLIN, 0};
-  const int ready = poll(&input, 1, static_cast<int>(seconds * 1000));
+  // A signal that comes between the look and poll(2) is seen within a second.
+  constexpr double kMostMilliseconds = 1000;
+  const double milliseconds = std::clamp(std::ceil(seconds * 1000), 0.0, kMostMilliseconds);
+  const int ready = poll(&input, 1, static_cast<int>(milliseconds));
   char key = 0;
   if (ready <= 0 || (input.revents & POLLIN) == 0) return std::nullopt;
   return read(STDIN_FILENO, &key, 1) == 1 ? std::optional<char>(key) : std::nullopt;

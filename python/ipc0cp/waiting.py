@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 #: Milliseconds that one poll(2) is given at most; its argument is an int of C.
 _MOST_MS = 1_000_000_000
+#: What a descriptor is to poll(2), an int of C.
+_MOST_DESCRIPTOR = 2**31 - 1
 _Handle = TypeVar("_Handle")
 
 
@@ -40,7 +42,8 @@ def wait(handles: Iterable[_Handle], timeout: float | None = None) -> list[_Hand
         Those that are ready, in the order given; an empty list after `timeout`, or for no handles.
 
     Raises:
-        InvalidArgument: for a negative or NaN timeout, or a descriptor that is not open.
+        InvalidArgument: for a negative or NaN timeout, or a descriptor that is not open, as that
+            of a closed socket.
         TypeError: for a timeout that is no number, or something without a ``fileno()``.
         Closed: a consumer that is not attached yet.
         ForkedHandle, SystemFailure: in a forked child; without a descriptor or a thread.
@@ -84,16 +87,23 @@ class _Waited(Generic[_Handle]):
             return self._ring._is_ready()
         event = events.get(self.descriptor, 0)
         if event & select.POLLNVAL:
-            raise InvalidArgument(
-                f"descriptor {self.descriptor} of {self.handle!r} is not open; leave it out, or"
-                " open it first"
-            )
+            raise _not_open(self.descriptor, self.handle)
         return event != 0
 
 
+def _not_open(descriptor: int, source: object) -> InvalidArgument:
+    return InvalidArgument(
+        f"descriptor {descriptor} of {source!r} is not open; leave it out, or open it first"
+    )
+
+
 def _descriptor_of(source: object) -> int:
-    if isinstance(source, int):
-        return source
-    if not hasattr(source, "fileno"):
+    if isinstance(source, int) and not isinstance(source, bool):
+        descriptor = source
+    elif hasattr(source, "fileno"):
+        descriptor = int(source.fileno())
+    else:
         raise TypeError(f"wait takes handles, queues, files and descriptors, not {source!r}")
-    return int(source.fileno())
+    if not 0 <= descriptor <= _MOST_DESCRIPTOR:
+        raise _not_open(descriptor, source)
+    return descriptor

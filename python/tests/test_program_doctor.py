@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
+import threading
 import time
 from contextlib import contextmanager
 
 import pytest
-from helpers import MIB, PATIENCE, file_of, run_python, start_python
+from helpers import MIB, PATIENCE, Background, file_of, run_python, start_python
 from program import DONE, FAILED, PROGRAM, finish, output, shell
 from small_memory import run_in_small_shm
 from test_program_looking import check_shape, schema
@@ -155,6 +157,34 @@ def test_a_consumer_that_takes_nothing(ring_name, tmp_path):
             assert "takes nothing from the full ring" in found["sentence"]
             type_in(found["command"], tmp_path)
             assert len(list((tmp_path / f"{ring_name}-messages").iterdir())) == 1
+
+
+def test_messages_that_go_back_are_none_that_were_popped(ring_name):
+    """The count of what was popped falls by them, perhaps between the two looks of doctor."""
+    with (
+        ipc0cp.SharedRingBufferProducer(ring_name, MIB, redeliver=True, max_messages=16) as pushes,
+        ipc0cp.SharedRingBufferConsumer(ring_name) as consumer,
+    ):
+        while pushes.push(b"x", timeout=0):
+            pass
+        ended = threading.Event()
+
+        def take_and_put_back():
+            while not ended.is_set():
+                message = consumer.pop_raw(timeout=PATIENCE)
+                ended.wait(0.01)
+                message.requeue()
+                ended.wait(0.01)
+                pushes.push(b"x", timeout=0)  # In place of one that came back too often.
+
+        going = Background(take_and_put_back)
+        try:
+            for _ in range(6):
+                evidence = findings(ring_name)["slow_consumer"]["evidence"]
+                assert int(re.search(r"(\d+) popped in", evidence)[1]) <= 1
+        finally:
+            ended.set()
+            going.result()
 
 
 def test_a_ring_full_of_kept_views(ring_name, tmp_path):

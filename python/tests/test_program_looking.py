@@ -6,6 +6,8 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -164,6 +166,48 @@ def test_following(ring, ring_name):
     assert "third" in following.stdout.read()
     assert following.wait(PATIENCE) == DONE
     following.communicate()
+
+
+def test_following_counts_only_what_it_could_have_seen(ring, ring_name):
+    producer, consumer = ring
+    for number in range(5):
+        producer.push(number)
+        consumer.pop(timeout=PATIENCE)
+    following = start("tap", ring_name, "--follow", "-n", "1", text=True)
+    assert following.stdout.readline().split()[0] == "ID"
+    # Asleep, it has looked at the empty queue.
+    deadline = time.monotonic() + PATIENCE
+    while Path(f"/proc/{following.pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "S":
+        assert time.monotonic() < deadline
+    producer.push("new")
+    (line,) = following.stdout.readlines()
+    assert line.split()[0] == "6" and "new" in line
+    assert following.wait(PATIENCE) == DONE
+    following.communicate()
+
+
+def test_following_a_name_whose_ring_is_made_anew(ring, ring_name):
+    producer, consumer = ring
+    for number in range(5):
+        producer.push(number)
+    for _ in range(4):
+        consumer.pop(timeout=PATIENCE)
+    following = start("tap", ring_name, "--follow", "-n", "2", text=True)
+    assert following.stdout.readline().split()[0] == "ID"
+    assert following.stdout.readline().split()[0] == "5"
+    with (
+        ipc0cp.SharedRingBufferConsumer(ring_name + "-2", MIB) as other,
+        ipc0cp.SharedRingBufferProducer(ring_name + "-2", MIB) as pushes,
+    ):
+        pushes.push("of the new ring")
+        # In one step, so that there is never none of this name.
+        file_of(ring_name + "-2").rename(file_of(ring_name))
+        line = following.stdout.readline()
+        assert line.split()[0] == "1" and "of the new ring" in line
+        assert following.wait(PATIENCE) == DONE
+        following.communicate()
+        assert other.pop(timeout=PATIENCE) == "of the new ring"
+    file_of(ring_name).unlink()
 
 
 @pytest.mark.parametrize("command", ["stat", "tap", "doctor"])

@@ -10,6 +10,7 @@ import pty
 import re
 import select
 import struct
+import sys
 import termios
 import time
 
@@ -27,11 +28,11 @@ ESCAPES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 class Terminal:
     """A terminal of some size in which `ipc0cp top` runs."""
 
-    def __init__(self, columns: int, rows: int, **environment: str):
+    def __init__(self, columns: int, rows: int, interval: str = "100ms", **environment: str):
         self.process, self.file = pty.fork()
         if self.process == 0:
             os.environ.update(environment)
-            os.execv(PROGRAM, ["ipc0cp", "top", "--interval", "100ms"])
+            os.execv(PROGRAM, ["ipc0cp", "top", "--interval", interval])
         self.text = ""
         self.resize(columns, rows)
 
@@ -63,6 +64,12 @@ class Terminal:
             if where(lines):
                 return lines
         raise AssertionError(f"not shown: {self.text[-4000:]!r}")
+
+    def until(self, text: str, start: int = 0) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while text not in self.text[start:]:
+            assert time.monotonic() < deadline, self.text[-2000:]
+            self.read()
 
     def press(self, key: str) -> None:
         os.write(self.file, key.encode())
@@ -111,6 +118,62 @@ def test_keys_and_another_size(full_ring):
         terminal.page(where=lambda lines: "MEMORY" in lines[1] and len(lines[1]) == 130)
         terminal.page(where=lambda lines: any(line.startswith(full_ring) for line in lines))
         assert terminal.end() == DONE
+
+
+@pytest.mark.usefixtures("full_ring")
+def test_no_interval_at_all_is_shown_and_hears_keys():
+    with Terminal(80, 24, interval="0") as terminal:
+        terminal.page(where=lambda lines: "*n name" in lines[-1])
+        assert terminal.end() == DONE
+
+
+JOB_CONTROL = """
+import os, signal, sys
+signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+child = os.fork()
+if child == 0:
+    os.setpgid(0, 0)
+    os.tcsetpgrp(0, os.getpid())
+    signal.signal(signal.SIGTTOU, signal.SIG_DFL)
+    os.execv(sys.argv[1], ["ipc0cp", "top", "--interval", "100ms"])
+_, status = os.waitpid(child, os.WUNTRACED)
+assert os.WIFSTOPPED(status), status
+os.tcsetpgrp(0, os.getpgrp())
+print("<stopped>", flush=True)
+assert sys.stdin.readline() == "fg\\n"
+os.tcsetpgrp(0, child)
+os.kill(child, signal.SIGCONT)
+_, status = os.waitpid(child, 0)
+os._exit(os.waitstatus_to_exitcode(status))
+"""
+
+
+def test_ctrl_z_gives_the_terminal_back(full_ring):
+    terminal = Terminal.__new__(Terminal)
+    terminal.process, terminal.file = pty.fork()
+    if terminal.process == 0:
+        os.execv(sys.executable, [sys.executable, "-c", JOB_CONTROL, str(PROGRAM)])
+    terminal.text = ""
+    terminal.resize(80, 24)
+    with terminal:
+        terminal.page(where=lambda lines: any(line.startswith(full_ring[:9]) for line in lines))
+        terminal.press("\x1a")
+        terminal.until("<stopped>")
+        assert terminal.text.rindex("\x1b[?1049l") < terminal.text.index("<stopped>")
+        assert termios.tcgetattr(terminal.file)[3] & termios.ICANON
+        terminal.press("fg\n")
+        seen = len(terminal.text)
+        terminal.until("\x1b[?1049h", start=seen)
+        terminal.until("\x1b[J", start=seen)
+        assert not termios.tcgetattr(terminal.file)[3] & termios.ICANON
+        assert terminal.end() == DONE
+
+
+def test_a_terminal_without_pages_is_told():
+    with Terminal(80, 24, TERM="dumb") as terminal:
+        terminal.until("ipc0cp top --once")
+        assert "\x1b" not in terminal.text
+        assert os.waitstatus_to_exitcode(os.waitpid(terminal.process, 0)[1]) == WRONG_USAGE
 
 
 @pytest.mark.usefixtures("full_ring")

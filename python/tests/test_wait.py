@@ -45,6 +45,13 @@ def test_what_wait_refuses(ring):
     os.close(read)
     with pytest.raises(ipc0cp.InvalidArgument, match=f"descriptor {read} of {read} is not open"):
         ipc0cp.wait([consumer, read], PATIENCE)
+    closed = socket.socket()
+    closed.close()
+    for none in (closed, -1, 2**31):
+        with pytest.raises(ipc0cp.InvalidArgument, match=r"descriptor -?\d+ of .* is not open"):
+            ipc0cp.wait([none], 0)
+    with pytest.raises(TypeError, match="not True"):
+        ipc0cp.wait([True], 0)
 
 
 INTERRUPTED = """
