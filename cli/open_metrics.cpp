@@ -52,11 +52,14 @@ const Metric metrics[] = {
     {"ipc0cp_consumers", "", "Consumers that live", false, of_ring<&Summary::consumers>},
     {"ipc0cp_pushed_messages", "messages", "Messages published since creation", true,
      of_stats<&RingStats::pushed>},
-    {"ipc0cp_popped_messages", "messages", "Messages handed out since creation", true,
-     of_stats<&RingStats::popped>},
+    // No counters: they fall when a message goes back to the queue, which a rate would take for a
+    // reset to 0.
+    {"ipc0cp_popped_messages", "messages", "Messages handed out and not gone back since creation",
+     false, of_stats<&RingStats::popped>},
     {"ipc0cp_pushed_bytes", "bytes", "Payload and metadata published since creation", true,
      of_stats<&RingStats::pushed_bytes>},
-    {"ipc0cp_popped_bytes", "bytes", "Payload and metadata handed out since creation", true,
+    {"ipc0cp_popped_bytes", "bytes",
+     "Payload and metadata handed out and not gone back since creation", false,
      of_stats<&RingStats::popped_bytes>},
     {"ipc0cp_dropped_messages", "messages", "Messages damaged, undecodable or discarded", true,
      of_stats<&RingStats::dropped>},

@@ -133,6 +133,29 @@ def test_open_metrics(busy_ring):
     assert all(family.documentation for family in families.values())
 
 
+def counters(name: str) -> dict[str, float]:
+    text = output("stat", name, "--prometheus")
+    return {line.split("{")[0]: float(line.split()[1]) for line in text.splitlines()
+            if "_total{" in line}
+
+
+def test_no_counter_ever_falls(ring_name):
+    """A collector would take that for a new start, and the rest of the count for a rate."""
+    with (
+        ipc0cp.SharedRingBufferProducer(ring_name, MIB, redeliver=True) as producer,
+        ipc0cp.SharedRingBufferConsumer(ring_name) as consumer,
+    ):
+        for number in range(3):
+            producer.push(number)
+        consumer.pop(timeout=PATIENCE)
+        message = consumer.pop_raw(timeout=PATIENCE)
+        before = counters(ring_name)
+        message.requeue()
+        after = counters(ring_name)
+        assert len(before) > 5 and before.keys() == after.keys()
+        assert all(after[name] >= value for name, value in before.items())
+
+
 def test_tap(busy_ring, ring):
     lines = output("tap", busy_ring).splitlines()
     assert lines[0].split() == ["ID", "TYPE", "SIZE", "AGE", "MESSAGE"]
