@@ -75,9 +75,21 @@ std::optional<Form> form_of(std::string_view metadata_json) {
   return std::nullopt;
 }
 
-void write_stream(const std::filesystem::path& path, std::string_view metadata_json,
+/// Makes a file that was not there: what has the name already may be the messages of an earlier
+/// run, which are nowhere else. `path` becomes NAME-2 then.
+FilePointer make_file(std::filesystem::path& path) {
+  const std::filesystem::path stem = path.parent_path() / path.stem();
+  const std::string ending = path.extension().string();
+  for (std::uint64_t number = 2; std::filesystem::exists(path); ++number) {
+    path = stem;
+    path += "-" + std::to_string(number) + ending;
+  }
+  return open_file(path, "wbx");  // Fails if somebody else was faster.
+}
+
+void write_stream(std::filesystem::path& path, std::string_view metadata_json,
                   std::span<const std::byte> payload) {
-  const FilePointer file = open_file(path, "wb");
+  const FilePointer file = make_file(path);
   StdioProducer producer(fileno(file.get()));
   producer.push_raw(metadata_json, payload);
   producer.close();
@@ -96,7 +108,7 @@ std::filesystem::path write_message(const std::filesystem::path& stem,
     return path;
   }
   path += form->ending;
-  FilePointer file = open_file(path, "wb");
+  FilePointer file = make_file(path);
   const auto write = [&](const void* bytes, std::size_t count) {
     return std::fwrite(bytes, 1, count, file.get()) == count;
   };

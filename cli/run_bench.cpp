@@ -164,12 +164,21 @@ double ring_round_trips(double seconds) {
   });
   SharedRingBufferProducer producer(there, kRingBytes);
   const Buffer message(kSizes[0]);
-  const double rate = rate_of(
-      seconds, [&] { return producer.push_raw({}, message) && answers.pop_raw().has_value(); });
-  // Whoever reads the questions hears their end and removes their ring.
-  producer.close();
-  other.wait();
-  return rate;
+  // Whoever reads the questions hears their end and removes their ring, also if this is
+  // interrupted.
+  const auto end = [&] {
+    producer.close();
+    other.wait();
+  };
+  try {
+    const double rate = rate_of(
+        seconds, [&] { return producer.push_raw({}, message) && answers.pop_raw().has_value(); });
+    end();
+    return rate;
+  } catch (...) {
+    end();
+    throw;
+  }
 }
 
 double pipe_round_trips(double seconds) {

@@ -172,6 +172,19 @@ def test_messages_become_files_and_come_back(ring_name, other_name, tmp_path):
     assert came[5].tobytes() == objects[5].tobytes()
 
 
+def test_files_of_an_earlier_run_stay(ring_name, tmp_path):
+    for content in (b"first", b"second", b"third"):
+        # Each ring counts from 1.
+        receiving = start("recv", ring_name, "--size", "1M", "--output", tmp_path)
+        with ipc0cp.SharedRingBufferProducer(ring_name, MIB) as producer:
+            producer.push(content, timeout=PATIENCE)
+        assert receiving.wait(PATIENCE) == 0
+        receiving.communicate()
+    files = {file.name.removeprefix(ring_name): file.read_bytes() for file in tmp_path.iterdir()}
+    assert files == {"-000001.bin": b"first", "-000001-2.bin": b"second",
+                     "-000001-3.bin": b"third"}
+
+
 def test_lines(ring_name):
     text = "one\n\nzwölf\nno end"
     sending = Background(output, "send", ring_name, "--lines", input=text)

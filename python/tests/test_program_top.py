@@ -9,6 +9,7 @@ import os
 import pty
 import re
 import select
+import signal
 import struct
 import sys
 import termios
@@ -16,7 +17,7 @@ import time
 
 import pytest
 from helpers import PATIENCE, SHM
-from program import DONE, PROGRAM, WRONG_USAGE, finish, output
+from program import DONE, PROGRAM, WRONG_USAGE, finish, output, start
 from test_program_doctor import PUSH_FOREVER, running
 from test_program_looking import check_shape, schema
 
@@ -220,3 +221,15 @@ def test_bench():
     assert told["round_trip"]["ring_seconds"] > 0
     left = [path for path in set(SHM.iterdir()) - before if "bench" in path.name]
     assert not left
+
+
+def test_an_interrupted_bench_leaves_no_ring():
+    process = start("bench", "--quick")
+    questions = f"ipc0cp.bench-{process.pid}-5"  # Of the round trips, which another process reads.
+    deadline = time.monotonic() + 2 * PATIENCE
+    while not (SHM / questions).exists():
+        assert time.monotonic() < deadline and process.poll() is None
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=2 * PATIENCE)
+    assert process.returncode == 130
+    assert not list(SHM.glob(f"ipc0cp.bench-{process.pid}-*"))
