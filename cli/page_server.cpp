@@ -112,13 +112,14 @@ class Answers {
 };
 
 void set_up(httplib::Server& server, Answers& answers) {
-  // A browser keeps up to six connections, each of which has a thread.
-  constexpr std::size_t kThreads = 24;
+  constexpr std::size_t kThreads = 16;
   constexpr std::size_t kLargestBody = 1024;
-  // So long the end of the program waits for a connection on which nothing comes.
-  constexpr std::time_t kSecondsBetweenRequests = 1;
+  constexpr std::time_t kSecondsUntilRequest = 1;
   server.new_task_queue = [] { return new httplib::ThreadPool(kThreads); };
-  server.set_keep_alive_timeout(kSecondsBetweenRequests);
+  // A connection for each request: one that idles would hold a thread, and delay the end of the
+  // program; and a body that nobody reads would be taken for the next request.
+  server.set_keep_alive_max_count(1);
+  server.set_keep_alive_timeout(kSecondsUntilRequest);
   server.set_payload_max_length(kLargestBody);
   server.set_tcp_nodelay(true);
   server.set_default_headers(headers_of_all);

@@ -188,6 +188,23 @@ def test_it_is_for_reading_only(server, method):
     assert "GET" in text
 
 
+def test_a_body_is_not_taken_for_a_request(server):
+    """A page from elsewhere can make a browser send a body of its own choice."""
+    body = b"GET /api/rings HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    head = f"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    with socket.create_connection((server.host, server.port), timeout=PATIENCE) as connection:
+        connection.sendall(head + body)
+        received = b""
+        try:
+            while part := connection.recv(1 << 16):
+                received += part
+        except ConnectionResetError:
+            pass  # It has not read the body.
+    assert received.startswith(b"HTTP/1.1 405 ")
+    assert received.count(b"HTTP/1.1 ") == 1
+    assert b"rings" not in received
+
+
 def test_heads_and_what_is_not_there(server, ring_name):
     status, headers, text = server.ask("/", "HEAD")
     assert (status, text) == (200, "")
