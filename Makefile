@@ -56,6 +56,7 @@ pictures: build $(VENV)  ## the pictures of the README, of `ipc0cp top` and of i
 	$(PYTHON) scripts/system_packages.py browser
 	$(VENV_PYTHON) -m pip install -q -e ".[dev]"
 	$(VENV_PYTHON) scripts/make_pictures.py
+	$(VENV_PYTHON) scripts/plot_frame_ages.py
 
 crash: build  ## kill a victim at every instruction of every operation (long)
 	build/tests/crash/crash_harness --whole

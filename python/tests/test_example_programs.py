@@ -40,6 +40,7 @@ OUTPUTS = {
         "dog 0.5, 100 pixels",
     ],
     "camera": ["all accounted for: True", "in order: True"],
+    "latest_camera": ["in order: True", "all accounted for: True"],
     "poll": ["10 numbers, then end_of_stream"],
     "opencv": ["200 x 100 at 100, 50"],
     "torch_loader": ["64 samples, the images add up to 2016"],

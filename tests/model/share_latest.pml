@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Latest value: a producer keeps at most one message queued, and gives up the one before. A value that
-// nobody has taken stays until a newer one is there, whoever is killed, and the producer never waits
-// for consumers or for another producer.
+// Latest value: a producer keeps at most one message queued, and gives up the one before. A value
+// that nobody has taken stays until a newer one is there, whoever is killed, and the producer never
+// waits for consumers or for another producer.
 //
 // Producers loan, write without the lock, publish; consumers take the head, and keep it or give it
 // back. With POP_LATEST they give up all but the newest before they take it, with REDELIVER the
@@ -12,7 +12,7 @@
 //   channel_pop.cpp  try_pop(Latest&);   blocks.cpp     give_up_head
 //   redo.cpp         free_and_count, finish
 // Leaves out
-//   the stack of returned blocks; how many are given up in one hold; readers that get every message.
+//   the stack of returned blocks; how many are given up in one hold; subscribers.
 //
 // Runs
 //   brief  -DKILLS=1
@@ -68,7 +68,8 @@ hidden byte counted_once;
 
 inline kernel_frees(victim) { freed = freed | BIT(victim) }
 #define IS_DEAD(p) (freed & BIT(p))
-#define COUNT(s) ((state[0] == s) + (state[1] == s) + (state[2] == s) + (state[3] == s) + (state[4] == s))
+#define COUNT(s) ((state[0] == s) + (state[1] == s) + (state[2] == s) + (state[3] == s) + \
+                  (state[4] == s))
 #ifdef WRONG_ONE_DESCRIPTOR
 #define IS_FULL (COUNT(LOANED) + COUNT(READY) + COUNT(BORROWED) >= 1)
 #else
