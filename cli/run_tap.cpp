@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "declared.hpp"
 #include "failure.hpp"
@@ -86,7 +87,6 @@ class Tapping {
   explicit Tapping(const Options& options) : options_(options) {}
 
   int run() {
-    if (!options_.json) print_text(row("ID", "TYPE", "SIZE", "AGE", "MESSAGE"));
     look(options_.count.value_or(kShownAtATime));
     while (options_.follow && !is_enough() && sleep_for(kLooksEach)) look(kMostAtATime);
     return kDone;
@@ -101,12 +101,16 @@ class Tapping {
     // The first look, or the first at a ring that was made anew, whose messages count from 1.
     const bool is_first = ring.ring_id != ring_id_;
     if (is_first) last_id_ = 0;
-    ring_id_ = ring.ring_id;
+    const std::uint64_t ring_id_before = std::exchange(ring_id_, ring.ring_id);
     inspect::PreviewOptions wanted;
     wanted.max_messages = most;
     wanted.after_id = last_id_;
     const auto messages =
         of_ring(options_, [&](const std::string& name) { return inspect::preview(name, wanted); });
+    // Not before it is certain that there is such a ring.
+    if (ring_id_before == 0 && !options_.json) {
+      print_text(row("ID", "TYPE", "SIZE", "AGE", "MESSAGE"));
+    }
     // What had been popped before is none that was missed.
     if (is_first && messages.empty()) last_id_ = ring.stats.pushed;
     print(messages, !is_first, ring.taken_ns);

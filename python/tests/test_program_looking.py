@@ -235,7 +235,8 @@ def test_following_a_name_whose_ring_is_made_anew(ring, ring_name):
 
 @pytest.mark.parametrize("command", ["stat", "tap", "doctor"])
 def test_no_such_ring(command, ring_name):
-    assert finish(command, ring_name).returncode == NO_SUCH_RING
+    finished = finish(command, ring_name)
+    assert (finished.returncode, finished.stdout) == (NO_SUCH_RING, "")
 
 
 def test_two_forms_at_once(ring_name):

@@ -104,7 +104,7 @@ void describe_header(const ControlCopy& copy, inspect::RingSummary& summary) noe
   const Header& header = copy.header();
   summary.layout_version = header.layout_version;
   summary.ring_id = header.ring_id == 0 ? 1 : header.ring_id;  // 0 says that there are no figures.
-  summary.created_ns = header.created_ns;
+  summary.created_ns = moment_of(header.created_ns);
   summary.taken_ns = platform::now_ns();
   summary.stats = stats_of(header, copy.relief(), copy.geometry());
   summary.depth = std::max(share(summary.stats.messages, summary.stats.max_messages),

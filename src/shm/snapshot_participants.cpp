@@ -101,7 +101,7 @@ void add_holdings(const ControlCopy& copy, std::vector<Participant>& participant
 }
 
 WaitsFor awaited_by(const Slot& slot) noexcept {
-  if (slot.blocked_since_ns.load(std::memory_order_relaxed) == 0) return WaitsFor::nothing;
+  if (slot.blocked_since_ns.load(std::memory_order_relaxed) <= 0) return WaitsFor::nothing;
   switch (static_cast<Awaited>(static_cast<std::uint32_t>(slot.waits_for))) {
     case Awaited::kMessage:
       return WaitsFor::message;
@@ -123,8 +123,8 @@ void describe(const Slot& slot, const Header& header, Participant& participant) 
   participant.process_name =
       printable(std::string_view(slot.name, strnlen(slot.name, sizeof slot.name)));
   participant.pid_namespace = slot.pid_namespace_inode;
-  participant.attached_ns = slot.attached_ns;
-  participant.blocked_since_ns = slot.blocked_since_ns.load(std::memory_order_relaxed);
+  participant.attached_ns = moment_of(slot.attached_ns);
+  participant.blocked_since_ns = moment_of(slot.blocked_since_ns.load(std::memory_order_relaxed));
   participant.wanted_bytes = slot.want_bytes.load(std::memory_order_relaxed);
   participant.has_priority = slot_of(header.priority) == participant.slot;
   participant.waits_for = awaited_by(slot);

@@ -15,6 +15,12 @@ namespace ipc0cp::shm {
 /// be asked (`probe_file` -1).
 bool slot_lives(int probe_file, std::uint32_t slot, Role role) noexcept;
 
+/// A moment as somebody has stored it; 0, which stands for "not known", for one before the clock
+/// began. So ages, which are differences, are numbers.
+constexpr std::int64_t moment_of(std::int64_t stored_ns) noexcept {
+  return stored_ns > 0 ? stored_ns : 0;
+}
+
 /// By slot; those that have left only if something of them is still there.
 std::vector<inspect::Participant> participants_of(const ControlCopy& copy, int probe_file);
 

@@ -5,7 +5,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
+#include <limits>
 #include <thread>
 
 #include "ipc0cp/inspect.hpp"
@@ -106,6 +108,24 @@ TEST(SlotNotes, AForkedChildSaysNothingOfItsParentsCall) {
   EXPECT_TRUE(someone_waits_for_a_message(pair.name.get()));
   ASSERT_TRUE(pair.push(10));
   waits.join();
+}
+
+TEST(SlotNotes, MomentsThatCannotBeAreNotKnown) {
+  const Pair pair;
+  constexpr std::int64_t kLeast = std::numeric_limits<std::int64_t>::min();
+  shm::Slot& slot = pair.ring().participants().own_slot();
+  slot.attached_ns = kLeast;
+  slot.blocked_since_ns = kLeast;
+  slot.waits_for = static_cast<std::uint32_t>(shm::Awaited::kMessage);
+  pair.header().created_ns = kLeast;
+  const inspect::Ring ring = inspect::ring(pair.name.get());
+  const auto consumer =
+      std::ranges::find(ring.participants, inspect::Role::consumer, &inspect::Participant::role);
+  ASSERT_NE(consumer, ring.participants.end());
+  EXPECT_EQ(ring.created_ns, 0);
+  EXPECT_EQ(consumer->attached_ns, 0);
+  EXPECT_EQ(consumer->blocked_since_ns, 0);
+  EXPECT_EQ(consumer->waits_for, inspect::WaitsFor::nothing);
 }
 
 }  // namespace
