@@ -95,7 +95,7 @@ class Victim {
         join_or_leave(input);
         break;
       case 7:
-        static_cast<void>(consumer(input).pop_many_raw(1 + input.byte() % 8, Timeout::none()));
+        pop_several(consumer(input), input.byte());
         break;
       default:
         scribble(input);
@@ -125,6 +125,14 @@ class Victim {
     kept_.push_back(std::move(*message));
   }
 
+  static void pop_several(SharedRingBufferConsumer& consumer, unsigned how) {
+    if (how >= 128) {
+      static_cast<void>(consumer.pop_latest_raw(Timeout::none()));
+    } else {
+      static_cast<void>(consumer.pop_many_raw(1 + how % 8, Timeout::none()));
+    }
+  }
+
   static void borrow(SharedRingBufferProducer& producer, Reader& input) {
     Loan loan = producer.loan(input.word() % kRingBytes, Timeout::none());
     std::ranges::fill(loan.bytes(), std::byte{1});
@@ -133,9 +141,13 @@ class Victim {
 
   /// The first two handles stay, so that there is always one of each.
   void join_or_leave(Reader& input) {
-    const bool produces = input.byte() % 2 == 0;
+    const unsigned kind = input.byte();
+    const bool produces = kind % 2 == 0;
     if (produces && producers_.size() < kMostHandles) {
-      producers_.push_back(std::make_unique<SharedRingBufferProducer>(name_, kRingBytes));
+      ProducerOptions options;
+      options.overflow = static_cast<Overflow>(kind / 2 % 3);
+      if (options.overflow == Overflow::drop_oldest) options.depth = kind / 8 % 4;
+      producers_.push_back(std::make_unique<SharedRingBufferProducer>(name_, kRingBytes, options));
     } else if (!produces && consumers_.size() < kMostHandles) {
       consumers_.push_back(std::make_unique<SharedRingBufferConsumer>(name_, kRingBytes));
     } else {
