@@ -16,10 +16,12 @@ using inspect::RingState;
 using inspect::Role;
 using inspect::WaitsFor;
 
+constexpr double kFull = 0.9;
+
 std::string bytes_of(std::uint64_t bytes) { return short_bytes(static_cast<double>(bytes)); }
 
 bool is_end(const Participant& one) {
-  return one.role == Role::producer || one.role == Role::consumer;
+  return one.role == Role::producer || one.role == Role::consumer || one.role == Role::subscriber;
 }
 
 std::string holdings(const Participant& one) {
@@ -48,6 +50,7 @@ class Search {
       find_stopped();
       find_dead();
       find_missing_consumer();
+      find_lagging_subscriber();
       if (!find_kept_views() && findings_.empty()) find_slow_consumers();
       find_fragments();
     }
@@ -93,9 +96,9 @@ class Search {
     const std::string messages = counted(ring_.stats.messages, "message");
     if (ring_.state == RingState::retired) {
       add("leftover", "the ring is retired, and its name is still there",
-          std::to_string(ring_.producers + ring_.consumers) + " handles are still open",
+          std::to_string(ring_.producers + ring_.readers()) + " handles are still open",
           "Whoever opens the name next removes it; so does this:",
-          ring_.producers + ring_.consumers == 0 ? "ipc0cp rm " + ring_.name
+          ring_.producers + ring_.readers() == 0 ? "ipc0cp rm " + ring_.name
                                                  : "ipc0cp rm --force " + ring_.name);
     } else if (ring_.state == RingState::orphan && ring_.stats.messages > 0) {
       add("orphan", "nobody lives in the ring, and " + messages + " wait in it",
@@ -153,7 +156,7 @@ class Search {
       if (one.waits_for != WaitsFor::consumer || one.blocked_since_ns == 0) continue;
       since_ns = since_ns == 0 ? one.blocked_since_ns : std::min(since_ns, one.blocked_since_ns);
     }
-    if (who.empty() || ring_.consumers > 0) return;
+    if (who.empty() || (ring_.broadcast ? ring_.subscribers : ring_.consumers) > 0) return;
     add("no_consumer",
         since_ns != 0 ? who + " wait" + (ring_.producers == 1 ? "s" : "") +
                             " for a consumer since " + age(since_ns)
@@ -201,8 +204,32 @@ class Search {
     return true;
   }
 
+  /// What a subscriber has not read keeps its room, and others have taken all of it.
+  void find_lagging_subscriber() {
+    const Participant* waiting = waiting_for_room();
+    const double used =
+        static_cast<double>(ring_.stats.used_bytes) /
+        static_cast<double>(std::max<std::uint64_t>(ring_.stats.total_data_bytes, 1));
+    if (waiting == nullptr && std::max(ring_.depth, used) < kFull) return;
+    const Participant* behind = nullptr;
+    for (const Participant& one : ring_.participants) {
+      if (one.role != Role::subscriber || one.drops_oldest || one.unread == 0) continue;
+      if (behind == nullptr || one.unread > behind->unread) behind = &one;
+    }
+    if (behind == nullptr) return;
+    add("subscriber_behind",
+        named(*behind) + " is furthest behind, and its messages keep their room",
+        counted(behind->unread, "message") + " unread, " + bytes_of(ring_.stats.used_bytes) +
+            " of " + bytes_of(ring_.stats.total_data_bytes) + " in use" +
+            (waiting == nullptr ? ""
+                                : "; " + named(*waiting) + " waits for room since " +
+                                      age(waiting->blocked_since_ns)),
+        "Read faster there, or open that consumer with overflow=\"drop_oldest\": it then misses "
+        "messages, and nobody waits for it. To end it now:",
+        for_process("kill ", *behind));
+  }
+
   void find_slow_consumers() {
-    constexpr double kFull = 0.9;
     const Participant* waiting = waiting_for_room();
     if (ring_.consumers == 0 || (waiting == nullptr && ring_.depth < kFull)) return;
     const Participant* slowest = nullptr;
@@ -288,7 +315,7 @@ class Search {
           std::string(name) + " is fixed when the ring is made",
           "Use the same everywhere; or end its users and remove the ring, so that the next one "
           "makes it anew:",
-          (ring_.producers + ring_.consumers > 0 ? "ipc0cp rm --force " : "ipc0cp rm ") +
+          (ring_.producers + ring_.readers() > 0 ? "ipc0cp rm --force " : "ipc0cp rm ") +
               ring_.name);
     };
     const auto number = [&](const char* name, std::uint64_t has,

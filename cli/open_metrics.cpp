@@ -49,7 +49,10 @@ const Metric metrics[] = {
     {"ipc0cp_oldest_message_age_seconds", "seconds", "Age of the message at the head, 0 for none",
      false, seconds_of_oldest},
     {"ipc0cp_producers", "", "Producers that live", false, of_ring<&Summary::producers>},
-    {"ipc0cp_consumers", "", "Consumers that live", false, of_ring<&Summary::consumers>},
+    {"ipc0cp_consumers", "", "Workers that live", false, of_ring<&Summary::consumers>},
+    {"ipc0cp_subscribers", "", "Subscribers that live", false, of_ring<&Summary::subscribers>},
+    {"ipc0cp_most_unread_messages", "messages", "Unread by the subscriber furthest behind", false,
+     of_stats<&RingStats::most_unread>},
     {"ipc0cp_pushed_messages", "messages", "Messages published since creation", true,
      of_stats<&RingStats::pushed>},
     // No counters: they fall when a message goes back to the queue, which a rate would take for a

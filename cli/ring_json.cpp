@@ -65,7 +65,9 @@ Json participant_json(const inspect::Participant& one, std::int64_t now_ns) {
           {"loans", one.loans},
           {"loan_bytes", one.loan_bytes},
           {"views", one.views},
-          {"view_bytes", one.view_bytes}};
+          {"view_bytes", one.view_bytes},
+          {"unread", one.unread},
+          {"drops_oldest", one.drops_oldest}};
 }
 
 }  // namespace
@@ -87,6 +89,7 @@ Json summary_json(const inspect::RingSummary& ring, const std::optional<inspect:
           {"age_seconds", age_json(ring.created_ns, ring.taken_ns)},
           {"producers", ring.producers},
           {"workers", ring.consumers},
+          {"subscribers", ring.subscribers},
           {"dead", ring.dead},
           {"kept", ring.kept},
           {"depth", ring.depth},
@@ -97,8 +100,10 @@ Json summary_json(const inspect::RingSummary& ring, const std::optional<inspect:
 
 Json ring_json(const inspect::Ring& ring, const std::optional<inspect::Rates>& rates) {
   Json json = summary_json(ring, rates);
-  json["options"] = {
-      {"redeliver", ring.redeliver}, {"reserved", ring.reserved}, {"fixed", ring.options_fixed}};
+  json["options"] = {{"redeliver", ring.redeliver},
+                     {"reserved", ring.reserved},
+                     {"broadcast", ring.broadcast},
+                     {"fixed", ring.options_fixed}};
   json["joined_producers"] = ring.joined_producers;
   json["left_producers"] = ring.left_producers;
   json["recovery_wanted"] = ring.recovery_wanted;

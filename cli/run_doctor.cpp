@@ -37,7 +37,7 @@ std::vector<TwoLooks> look_twice(const std::string& name) {
   };
   rings.push_back({look_at(name), {}});
   for (const inspect::RingSummary& other : inspect::rings()) {
-    const bool of_interest = other.has_figures() && other.producers + other.consumers > 0;
+    const bool of_interest = other.has_figures() && other.producers + other.readers() > 0;
     if (other.name == name || !of_interest) continue;
     if (auto ring = take(other.name)) rings.push_back({std::move(*ring), {}});
   }
@@ -62,7 +62,7 @@ std::string to_text(const inspect::Ring& ring, const std::vector<Finding>& findi
   std::ostringstream text;
   if (findings.empty()) {
     text << "ring '" << ring.name << "' is healthy: " << ring.stats.messages << " queued, "
-         << ring.producers << " producers, " << ring.consumers << " consumers\n";
+         << ring.producers << " producers, " << ring.readers() << " consumers\n";
   }
   for (std::size_t index = 0; index < findings.size(); ++index) {
     const Finding& finding = findings[index];

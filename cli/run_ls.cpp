@@ -13,7 +13,7 @@ namespace {
 
 void add_row(Table& table, const inspect::RingSummary& ring) {
   const std::string memory = short_bytes(static_cast<double>(ring.backed_bytes));
-  std::vector<std::string> row{ring.name, "-", memory, "-", "-", "-", "-", "-"};
+  std::vector<std::string> row{ring.name, "-", memory, "-", "-", "-", "-", "-", "-"};
   if (ring.has_figures()) {
     row = {ring.name,
            short_bytes(static_cast<double>(ring.stats.total_data_bytes)),
@@ -22,6 +22,7 @@ void add_row(Table& table, const inspect::RingSummary& ring) {
            percent(ring.depth),
            std::to_string(ring.producers),
            std::to_string(ring.consumers),
+           std::to_string(ring.subscribers),
            short_age(ring.oldest_published_ns, ring.taken_ns)};
   }
   std::string state(inspect::to_string(ring.state));
@@ -38,8 +39,8 @@ int list(bool as_json) {
     print_json(json, false);
     return kDone;
   }
-  Table table(
-      {"NAME", ">SIZE", ">MEMORY", ">QUEUED", ">DEPTH", ">PROD", ">WORK", ">OLDEST", "STATE"});
+  Table table({"NAME", ">SIZE", ">MEMORY", ">QUEUED", ">DEPTH", ">PROD", ">WORK", ">SUBS",
+               ">OLDEST", "STATE"});
   for (const auto& ring : rings) add_row(table, ring);
   print_text(table.empty() ? "no rings in " + inspect::directory().path + "\n" : table.to_string());
   return kDone;

@@ -96,6 +96,7 @@ std::string to_text(const Ring& ring, const std::optional<inspect::Rates>& rates
        << counted(stats.consumer_waits, "time") << "\n"
        << "options     redeliver=" << (ring.redeliver ? "True" : "False")
        << " reserve=" << (ring.reserved ? "True" : "False")
+       << " broadcast=" << (ring.broadcast ? "True" : "False")
        << (ring.options_fixed ? "" : " (no producer has come yet)") << "\n\n"
        << participants_table(ring);
   return text.str();

@@ -81,9 +81,10 @@ const std::array columns{
            [](const TopRow& row) {
              return short_age(row.ring.oldest_published_ns, row.ring.taken_ns);
            }},
-    Column{"P/W", 5, true, 52,
+    Column{"P/W/S", 7, true, 52,
            [](const TopRow& row) {
-             return std::to_string(row.ring.producers) + "/" + std::to_string(row.ring.consumers);
+             return std::to_string(row.ring.producers) + "/" + std::to_string(row.ring.consumers) +
+                    "/" + std::to_string(row.ring.subscribers);
            }},
     Column{"SIZE", 8, true, 110,
            [](const TopRow& row) {

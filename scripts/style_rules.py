@@ -35,13 +35,14 @@ ROOMS: dict[str, frozenset[str]] = {
 }
 # Inside src/shm, from bottom to top. A file includes its own floor and those below.
 FLOORS_OF_SHM: tuple[tuple[str, ...], ...] = (
+    ("words",),
     ("layout",),
     ("segment",),
     ("participants", "lock", "allocator", "queue", "publish_time", "push_request",
-     "red_zone", "redo"),
-    ("blocks", "waiting", "recovery"),
+     "red_zone", "redo", "shares"),
+    ("blocks", "blocks_shared", "waiting", "recovery", "subscription"),
     ("ring_file", "ring_name", "open_errors", "similar_names"),
-    ("attached_ring", "joining", "opening"),
+    ("attached_ring", "attached_ring_leaving", "joining", "opening"),
     ("*",),
 )
 # Pairs of one floor that must not know each other.

@@ -92,6 +92,7 @@ class ConsumerHandle : public ReadingHandle<SharedRingBufferConsumer> {
   int fileno() { return readiness_.fd(*core_); }
   bool ready() { return readiness_.ready(*core_); }
   void outlive_exit_hook() const { core_->channel().outlive_exit_hook(); }
+  [[nodiscard]] std::uint64_t missed() const { return core_->missed(); }
   [[nodiscard]] nb::object killed_producers() const {
     const std::optional<StreamEnd> end = core_->end();
     return end ? nb::object(nb::int_(end->killed_producers)) : nb::none();
@@ -130,7 +131,8 @@ class ConsumerHandle : public ReadingHandle<SharedRingBufferConsumer> {
 
 void construct(ConsumerHandle* self, std::string name, std::size_t total_data_bytes, bool blocking,
                bool auto_attach, bool auto_unlink, std::uint32_t expected_producers,
-               const std::string& stale, nb::handle trusted_owners, nb::handle open_timeout) {
+               const std::string& stale, nb::handle trusted_owners, nb::handle open_timeout,
+               bool subscribe, const std::string& overflow) {
   ConsumerOptions options;
   options.open_timeout = timeout_from(open_timeout, "open_timeout");
   options.blocking = blocking;
@@ -139,6 +141,8 @@ void construct(ConsumerHandle* self, std::string name, std::size_t total_data_by
   options.expected_producers = expected_producers;
   options.stale = stale_from(stale);
   options.trusted_owners = owners_from(trusted_owners);
+  options.subscribe = subscribe;
+  options.overflow = overflow_from(overflow);
   options.interrupt_check = interrupt_check;
   new (self) ConsumerHandle(std::move(name), total_data_bytes, std::move(options));
 }
@@ -154,11 +158,11 @@ void bind_consumer(nb::module_& module) {
       .def("__init__", &construct, nb::arg("name"), nb::arg("total_data_bytes"), nb::kw_only(),
            nb::arg("blocking"), nb::arg("auto_attach"), nb::arg("auto_unlink"),
            nb::arg("expected_producers"), nb::arg("stale"), nb::arg("trusted_owners"),
-           nb::arg("open_timeout").none(),
+           nb::arg("open_timeout").none(), nb::arg("subscribe"), nb::arg("overflow"),
            nb::sig("def __init__(self, name: str, total_data_bytes: int, *, blocking: bool,"
                    " auto_attach: bool, auto_unlink: bool, expected_producers: int, stale: str,"
                    " trusted_owners: collections.abc.Sequence[int],"
-                   " open_timeout: float | None) -> None"))
+                   " open_timeout: float | None, subscribe: bool, overflow: str) -> None"))
       .def("attach", &ConsumerHandle::attach, nb::arg("timeout").none(),
            nb::sig("def attach(self, timeout: float | None) -> None"))
       .def("pop_latest", &ConsumerHandle::pop_latest, nb::arg("timeout").none(), nb::arg("copy"),
@@ -184,6 +188,8 @@ void bind_consumer(nb::module_& module) {
            "Waits until a pop has an answer. Only for an attached handle.")
       .def("outlive_exit_hook", &ConsumerHandle::outlive_exit_hook,
            "Stay open in close_handles and shut_down; who asks for this closes it later.")
+      .def_prop_ro("missed", &ConsumerHandle::missed,
+                   "Of a subscriber: messages that it was not given.")
       .def_prop_ro("killed_producers", &ConsumerHandle::killed_producers,
                    nb::sig("def killed_producers(self) -> int | None"),
                    "Producers that were killed, None before a pop has found the end.")

@@ -40,6 +40,7 @@ void store_summary(const RingSummary& ring, nb::dict& fields) {
   fields["stats"] = stats_to_dict(ring.stats);
   fields["producers"] = ring.producers;
   fields["consumers"] = ring.consumers;
+  fields["subscribers"] = ring.subscribers;
   fields["dead"] = ring.dead;
   fields["kept"] = ring.kept;
   fields["depth"] = ring.depth;
@@ -73,6 +74,8 @@ nb::dict dict_of(const inspect::Participant& participant) {
   fields["loan_bytes"] = participant.loan_bytes;
   fields["views"] = participant.views;
   fields["view_bytes"] = participant.view_bytes;
+  fields["unread"] = participant.unread;
+  fields["drops_oldest"] = participant.drops_oldest;
   return fields;
 }
 
@@ -125,6 +128,7 @@ nb::dict dict_of(const inspect::Ring& ring) {
   store_summary(ring, fields);
   fields["redeliver"] = ring.redeliver;
   fields["reserved"] = ring.reserved;
+  fields["broadcast"] = ring.broadcast;
   fields["options_fixed"] = ring.options_fixed;
   fields["joined_producers"] = ring.joined_producers;
   fields["left_producers"] = ring.left_producers;

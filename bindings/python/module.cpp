@@ -52,6 +52,7 @@ NB_MODULE(_core, module) {
   module.attr("MIN_TOTAL_DATA_BYTES") = ipc0cp::kMinTotalDataBytes;
   module.attr("MAX_TOTAL_DATA_BYTES") = ipc0cp::kMaxTotalDataBytes;
   module.attr("MAX_MAX_MESSAGES") = ipc0cp::kMaxMaxMessages;
+  module.attr("MAX_PARTICIPANTS") = ipc0cp::kMaxParticipants;
   module.attr("MIN_MODE") = ipc0cp::kMinMode;
   module.attr("MAX_MODE") = ipc0cp::kMaxMode;
   module.def(

@@ -95,13 +95,15 @@ class ProducerHandle : public WritingHandle<SharedRingBufferProducer> {
 void construct(ProducerHandle* self, std::string name, std::size_t total_data_bytes, bool blocking,
                nb::handle consumer_wait_timeout, bool redeliver, std::uint32_t max_messages,
                bool reserve, unsigned mode, const std::string& stale, nb::handle trusted_owners,
-               nb::handle open_timeout, bool keep, const std::string& overflow,
-               std::uint32_t depth) {
+               nb::handle open_timeout, bool keep, const std::string& overflow, std::uint32_t depth,
+               bool broadcast, std::uint32_t expected_consumers) {
   ProducerOptions options;
   options.open_timeout = timeout_from(open_timeout, "open_timeout");
   options.keep = keep;
   options.overflow = overflow_from(overflow);
   options.depth = depth;
+  options.broadcast = broadcast;
+  options.expected_consumers = expected_consumers;
   options.blocking = blocking;
   options.consumer_wait_timeout = timeout_from(consumer_wait_timeout, "consumer_wait_timeout");
   options.redeliver = redeliver;
@@ -126,12 +128,14 @@ void bind_producer(nb::module_& module) {
            nb::arg("blocking"), nb::arg("consumer_wait_timeout").none(), nb::arg("redeliver"),
            nb::arg("max_messages"), nb::arg("reserve"), nb::arg("mode"), nb::arg("stale"),
            nb::arg("trusted_owners"), nb::arg("open_timeout").none(), nb::arg("keep"),
-           nb::arg("overflow"), nb::arg("depth"),
+           nb::arg("overflow"), nb::arg("depth"), nb::arg("broadcast"),
+           nb::arg("expected_consumers"),
            nb::sig("def __init__(self, name: str, total_data_bytes: int, *, blocking: bool,"
                    " consumer_wait_timeout: float | None, redeliver: bool, max_messages: int,"
                    " reserve: bool, mode: int, stale: str,"
                    " trusted_owners: collections.abc.Sequence[int], open_timeout: float | None,"
-                   " keep: bool, overflow: str, depth: int) -> None"))
+                   " keep: bool, overflow: str, depth: int, broadcast: bool,"
+                   " expected_consumers: int) -> None"))
       .def("push_many", &ProducerHandle::push_many, nb::arg("objects"), nb::arg("timeout").none(),
            nb::arg("encode"),
            nb::sig("def push_many(self, objects: collections.abc.Iterable[object],"

@@ -121,6 +121,9 @@ class IPC0CP_EXPORT SharedRingBufferConsumer {
   /// A snapshot of the ring.
   /// @throws Error closed, forked_handle, corrupt_buffer.
   [[nodiscard]] RingStats stats() const;
+  /// Of a subscriber: messages that it was not given, because they were given up for want of room
+  /// or damaged; 0 for others. Any thread may ask.
+  [[nodiscard]] std::uint64_t missed() const noexcept;
   /// How the stream ended when a pop said so last; none: it has not said so yet.
   [[nodiscard]] std::optional<StreamEnd> end() const;
 

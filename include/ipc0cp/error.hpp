@@ -32,7 +32,7 @@ namespace ipc0cp {
   X(version_mismatch, VersionMismatch, "The file or stream has another version.")                  \
   X(not_a_ring, NotARing, "The file is something else.")                                           \
   X(permission_denied, PermissionDenied, "The file is another user's, or may not be opened.")      \
-  X(too_many_participants, TooManyParticipants, "All 1,023 slots of the ring are taken.")          \
+  X(too_many_participants, TooManyParticipants, "All places in the ring are taken.")              \
   X(closed, Closed, "The handle is closed, perhaps by another thread during the call.")            \
   X(forked_handle, ForkedHandle, "The handle belongs to the parent of this forked process.")       \
   X(corrupt_payload, CorruptPayload, "One message is damaged; it was dropped and counted.")        \

@@ -42,10 +42,11 @@ IPC0CP_EXPORT std::string_view to_string(RingState state) noexcept;
 /// What a participant does in a ring.
 enum class Role : std::uint8_t {
   producer,
-  consumer,
-  attaching,  ///< It is just joining.
-  closed,     ///< A closed handle whose loans or views are still in use.
-  gone,       ///< It has left, or died and was noticed, and something of it is still there.
+  consumer,    ///< A worker: each message goes to one of them.
+  subscriber,  ///< It gets every message.
+  attaching,   ///< It is just joining.
+  closed,      ///< A closed handle whose loans or views are still in use.
+  gone,        ///< It has left, or died and was noticed, and something of it is still there.
 };
 IPC0CP_EXPORT std::string_view to_string(Role role) noexcept;
 
@@ -86,6 +87,8 @@ struct Participant {
   std::uint64_t loan_bytes = 0;  ///< and their payloads.
   std::uint64_t views = 0;       ///< Messages and views in its hands,
   std::uint64_t view_bytes = 0;  ///< and their payloads.
+  std::uint64_t unread = 0;      ///< Of a subscriber: messages that it has still to read, at most.
+  bool drops_oldest = false;     ///< Of a subscriber: they are given up for want of room.
 
   [[nodiscard]] bool lives() const noexcept {
     return process_state != ProcessState::dead && role != Role::gone;
@@ -134,17 +137,20 @@ struct RingSummary {
   std::uint64_t file_bytes = 0;    ///< Address space, not memory.
   std::uint64_t backed_bytes = 0;  ///< Memory behind the file.
   std::uint32_t layout_version = 0;
-  std::uint64_t ring_id = 0;    ///< Drawn at creation: another ring of the same name has another.
-  std::int64_t created_ns = 0;  ///< When it was made.
-  std::int64_t taken_ns = 0;    ///< When this was looked at.
-  RingStats stats;              ///< As `stats()` of a handle tells them.
-  std::uint32_t producers = 0;  ///< That live,
-  std::uint32_t consumers = 0;  ///< that live,
-  std::uint32_t dead = 0;       ///< and those of both that have died and nobody has noticed.
-  bool kept = false;            ///< A keeper wants it to stay although nobody may live in it.
-  double depth = 0;             ///< How full it is, 0 to 1: of the messages or of the bytes.
+  std::uint64_t ring_id = 0;      ///< Drawn at creation: another ring of the same name has another.
+  std::int64_t created_ns = 0;    ///< When it was made.
+  std::int64_t taken_ns = 0;      ///< When this was looked at.
+  RingStats stats;                ///< As `stats()` of a handle tells them.
+  std::uint32_t producers = 0;    ///< That live,
+  std::uint32_t consumers = 0;    ///< workers that live,
+  std::uint32_t subscribers = 0;  ///< those that get every message and live,
+  std::uint32_t dead = 0;         ///< and those of all that have died and nobody has noticed.
+  bool kept = false;              ///< A keeper wants it to stay although nobody may live in it.
+  double depth = 0;               ///< How full it is, 0 to 1: of the messages or of the bytes.
   std::int64_t oldest_published_ns = 0;  ///< Of the message at the head; 0: none, or not known.
 
+  /// All consumers that live.
+  [[nodiscard]] std::uint32_t readers() const noexcept { return consumers + subscribers; }
   /// Whether the figures could be read.
   [[nodiscard]] bool has_figures() const noexcept { return ring_id != 0; }
 };
@@ -153,7 +159,8 @@ struct RingSummary {
 struct Ring : RingSummary {
   bool redeliver = false;              ///< Messages of dead consumers come again.
   bool reserved = false;               ///< All memory was backed at creation.
-  bool options_fixed = false;          ///< A producer has decided these two.
+  bool broadcast = false;              ///< There is no queue: every consumer subscribes.
+  bool options_fixed = false;          ///< A producer has decided these.
   std::uint32_t joined_producers = 0;  ///< That ever came since the ring was last empty of handles,
   std::uint32_t left_producers = 0;    ///< and those of them that have closed.
   bool recovery_wanted = false;        ///< Somebody has asked the others to clean up.

@@ -27,6 +27,8 @@ IPC0CP_EXPORT std::uint32_t default_max_messages(std::size_t total_data_bytes) n
 
 /// Handles on one ring at the same time.
 inline constexpr std::uint32_t kMaxParticipants = 1023;
+/// Subscribers of one ring at the same time.
+inline constexpr std::uint32_t kMaxSubscribers = 40;
 /// Longest metadata of one message, in bytes.
 inline constexpr std::size_t kMaxMetadataBytes = std::size_t{1} << 30;
 /// Longest name of a ring, in characters.

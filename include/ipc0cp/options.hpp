@@ -52,6 +52,11 @@ struct ProducerOptions {
   /// With `drop_oldest`: most messages that a publish of this producer leaves unread, the new one
   /// included; older ones are given up. 1: consumers find the latest value. 0: as many as fit.
   std::uint32_t depth = 0;
+  /// Every consumer gets every message: all have to say `subscribe`. Fixed by the first producer.
+  bool broadcast = false;
+  /// Before its first push this producer waits, as for a first consumer, until so many are there at
+  /// the same time; from then on one is enough.
+  std::uint32_t expected_consumers = 1;
 };
 
 /// How a consumer behaves.
@@ -69,6 +74,12 @@ struct ConsumerOptions {
   InterruptCheck interrupt_check = nullptr;     ///< None by default.
   /// How long the constructor waits for others, with `auto_attach`; then it throws timeout.
   Timeout open_timeout = Timeout::forever();
+  /// A subscriber: it gets every message that is published after it has joined, whoever else reads
+  /// the ring. At most `kMaxSubscribers` of one ring. `done` and `requeue` have no effect.
+  bool subscribe = false;
+  /// Of a subscriber: `block`, what it has not read keeps its room, and producers wait; or
+  /// `drop_oldest`, it is given up for want of room, and `missed` counts it.
+  Overflow overflow = Overflow::block;
 };
 
 }  // namespace ipc0cp

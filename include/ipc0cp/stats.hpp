@@ -13,6 +13,7 @@ namespace ipc0cp {
 #define IPC0CP_RING_STATS(X)                                                                       \
   X(std::uint32_t, active_producers, "Handles that live and are not closed.")                      \
   X(std::uint32_t, active_consumers, "Handles that live and are not closed.")                      \
+  X(std::uint32_t, active_subscribers, "Consumers that get every message, beside those.")          \
   X(std::uint64_t, messages, "Queued now.")                                                        \
   X(std::uint64_t, used_bytes, "Metadata and payload of all blocks in use.")                       \
   X(std::uint64_t, total_data_bytes, "Capacity.")                                                  \
@@ -22,6 +23,7 @@ namespace ipc0cp {
   X(std::uint64_t, pushed_bytes, "Payload and metadata published since creation.")                 \
   X(std::uint64_t, popped_bytes, "Payload and metadata that have left the queue since creation.")  \
   X(std::uint64_t, dropped, "Messages that were damaged, undecodable or discarded.")               \
+  X(std::uint64_t, most_unread, "What the subscriber furthest behind has still to read.")          \
   X(std::uint64_t, lost, "Messages that died with their consumer.")                                \
   X(std::uint64_t, overflowed, "Messages given up unread, to make room or for a newer one.")       \
   X(std::uint64_t, refused, "Pushes that a producer with `drop_newest` turned away.")              \

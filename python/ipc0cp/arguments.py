@@ -116,6 +116,17 @@ def expected_producers(value: object) -> int | None:
     )
 
 
+def expected_consumers(value: object) -> int:
+    """How many consumers have to be there before the first push."""
+    return _within(
+        "expected_consumers",
+        _integer("expected_consumers", value),
+        1,
+        _core.MAX_PARTICIPANTS,
+        "it is how many consumers a first push waits for",
+    )
+
+
 def shape(value: object) -> tuple[int, ...]:
     """The shape of an array: one int or several."""
     is_text = isinstance(value, str | bytes | bytearray)

@@ -42,7 +42,8 @@ class StreamEnd(str):
 class SharedRingBufferConsumer(ReadingHandle, RingHandle):
     """The reading end of a ring in shared memory. Thread-safe; picklable (attaches anew).
 
-    Each message reaches exactly one consumer. Iterating ends at the end of stream.
+    Each message reaches exactly one consumer, a worker, and besides every subscriber. Iterating
+    ends at the end of stream.
 
     Args:
         shm_name: 1..200 characters of ``[A-Za-z0-9._-]``; a leading ``/`` is dropped.
@@ -58,6 +59,10 @@ class SharedRingBufferConsumer(ReadingHandle, RingHandle):
         trusted_owners: user ids whose rings are accepted besides our own.
         open_timeout: seconds the constructor waits for a creator (if no size was given), or for a
             lock; None or inf: for ever. After 5 s a line in the log says what it waits for.
+        subscribe: get every message that is published from now on, whoever else reads the ring
+            (at most 40 subscribers). On a ring made with ``broadcast=True`` every consumer says so.
+        overflow: of a subscriber. "block": what it has not read keeps its room, and producers wait
+            for it. "drop_oldest": it is given up for want of room, and `missed` counts it.
         pickle: read what a producer made with ``pickle=True`` has pickled. Reading runs code that
             the message names, so say it only where you trust whoever can write to the ring; without
             it such messages arrive as `BytesData`, and nothing is ever unpickled.
@@ -82,6 +87,8 @@ class SharedRingBufferConsumer(ReadingHandle, RingHandle):
         stale: Literal["discard", "resume"] = "resume",
         trusted_owners: Iterable[int] = (),
         open_timeout: float | None = None,
+        subscribe: bool = False,
+        overflow: Literal["block", "drop_oldest"] = "block",
         pickle: bool = False,
     ) -> None:
         self._name = arguments.ring_name(shm_name)
@@ -96,6 +103,8 @@ class SharedRingBufferConsumer(ReadingHandle, RingHandle):
             "stale": arguments.text("stale", stale),
             "trusted_owners": arguments.trusted_owners(trusted_owners),
             "open_timeout": open_timeout,
+            "subscribe": arguments.flag("subscribe", subscribe),
+            "overflow": arguments.text("overflow", overflow),
             "pickle": arguments.flag("pickle", pickle),
         }
         close_with_process()
@@ -128,6 +137,14 @@ class SharedRingBufferConsumer(ReadingHandle, RingHandle):
             timeout = consumer._options["open_timeout"]
             await off_the_loop(lambda: consumer.attach(timeout), consumer.close)
         return consumer
+
+    @property
+    def missed(self) -> int:
+        """Of a subscriber: messages it was not given, given up for want of room or damaged.
+
+        Any thread may ask; 0 for a consumer that does not subscribe.
+        """
+        return self._handle.missed
 
     @property
     def end(self) -> StreamEnd | None:

@@ -61,7 +61,8 @@ class Role(enum.StrEnum):
     """What a participant does in a ring."""
 
     PRODUCER = "producer"
-    CONSUMER = "consumer"
+    CONSUMER = "consumer"  #: A worker: each message goes to one of them.
+    SUBSCRIBER = "subscriber"  #: It gets every message.
     ATTACHING = "attaching"  #: It is just joining.
     CLOSED = "closed"  #: A closed handle whose loans or views are still in use.
     GONE = "gone"  #: It has left or died, and something of it is still there.
@@ -110,6 +111,8 @@ class Participant:
     loan_bytes: int  #: and their payloads.
     views: int  #: Messages and views in its hands,
     view_bytes: int  #: and their payloads.
+    unread: int  #: Of a subscriber: messages that it has still to read, at most.
+    drops_oldest: bool  #: Of a subscriber: they are given up for want of room.
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -171,8 +174,9 @@ class RingSummary:
     taken: float  #: When this was looked at.
     stats: RingStats  #: As ``stats()`` of a handle tells them.
     producers: int  #: That live,
-    consumers: int  #: that live,
-    dead: int  #: and those of both that have died and nobody has noticed.
+    consumers: int  #: workers that live,
+    subscribers: int  #: those that get every message and live,
+    dead: int  #: and those of all that have died and nobody has noticed.
     kept: bool  #: A keeper wants it to stay although nobody may live in it.
     depth: float  #: How full it is, 0 to 1: of the messages or of the bytes.
     oldest_published: float | None  #: Of the message at the head; None: none, or not known.
@@ -189,7 +193,8 @@ class Ring(RingSummary):
 
     redeliver: bool  #: Messages of dead consumers come again.
     reserved: bool  #: All memory was backed at creation.
-    options_fixed: bool  #: A producer has decided these two.
+    broadcast: bool  #: There is no queue: every consumer subscribes.
+    options_fixed: bool  #: A producer has decided these.
     joined_producers: int  #: That ever came since the ring was last empty of handles,
     left_producers: int  #: and those of them that have closed.
     recovery_wanted: bool  #: Somebody has asked the others to clean up.

@@ -45,6 +45,10 @@ class SharedRingBufferProducer(WritingHandle, RingHandle):
             alone; see docs/live_sources.md.
         depth: with "drop_oldest": most messages that a push leaves unread, its own included; 1
             makes the ring a latest value. None: as many as fit.
+        broadcast: every consumer gets every message, and all have to say ``subscribe=True`` (fixed
+            by the first producer). Nothing is kept for consumers that come later.
+        expected_consumers: before its first push this producer waits up to `consumer_wait_timeout`
+            until so many are there at the same time; from then on one is enough.
         pickle: send objects that a ring does not carry otherwise as Python's `pickle` makes them
             (protocol 5, large buffers straight into the ring); only a consumer made with
             ``pickle=True`` reads them.
@@ -76,6 +80,8 @@ class SharedRingBufferProducer(WritingHandle, RingHandle):
         keep: bool = False,
         overflow: Literal["block", "drop_oldest", "drop_newest"] = "block",
         depth: int | None = None,
+        broadcast: bool = False,
+        expected_consumers: int = 1,
         pickle: bool = False,
     ) -> None:
         self._name = arguments.ring_name(shm_name)
@@ -93,6 +99,8 @@ class SharedRingBufferProducer(WritingHandle, RingHandle):
             "keep": arguments.flag("keep", keep),
             "overflow": arguments.text("overflow", overflow),
             "depth": arguments.depth(depth, overflow),
+            "broadcast": arguments.flag("broadcast", broadcast),
+            "expected_consumers": arguments.expected_consumers(expected_consumers),
             "pickle": arguments.flag("pickle", pickle),
         }
         close_with_process()

@@ -15,6 +15,7 @@ class RingStats:
 
     active_producers: int  #: Handles that live and are not closed.
     active_consumers: int  #: Handles that live and are not closed.
+    active_subscribers: int  #: Consumers that get every message, beside those.
     messages: int  #: Queued now.
     used_bytes: int  #: Metadata and payload of all blocks in use.
     total_data_bytes: int  #: Capacity.
@@ -24,6 +25,7 @@ class RingStats:
     pushed_bytes: int  #: Payload and metadata published since creation.
     popped_bytes: int  #: Payload and metadata that have left the queue since creation.
     dropped: int  #: Messages that were damaged, undecodable or discarded.
+    most_unread: int  #: What the subscriber furthest behind has still to read.
     lost: int  #: Messages that died with their consumer.
     overflowed: int  #: Messages given up unread, to make room or for a newer one.
     refused: int  #: Pushes that a producer with `drop_newest` turned away.

@@ -30,6 +30,7 @@ SharedRingBufferConsumer::SharedRingBufferConsumer(std::string shm_name,
       options_(std::move(options)),
       shared_(std::make_shared<Shared>()) {
   check_total(total_data_bytes);
+  check_consumer_options(options_);
   if (options_.auto_attach) attach(options_.open_timeout);
 }
 
@@ -66,7 +67,9 @@ void SharedRingBufferConsumer::attach(Timeout timeout) {
   check_open();
   if (channel_ != nullptr) return;
   shm::ChannelOptions channel;
-  channel.open = joining_options(name_, shm::Role::kConsumer, total_data_bytes_, options_);
+  const shm::Role role = options_.subscribe ? shm::Role::kSubscriber : shm::Role::kConsumer;
+  channel.open = joining_options(name_, role, total_data_bytes_, options_);
+  channel.open.drops = options_.overflow == Overflow::drop_oldest;
   channel.open.given_up = &closed_;
   channel.listener = std::shared_ptr<shm::CloseListener>(shared_, &shared_->put_back);
   channel.expected_producers = options_.expected_producers;
@@ -220,6 +223,11 @@ bool SharedRingBufferConsumer::closed() const noexcept {
 }
 
 const std::string& SharedRingBufferConsumer::name() const noexcept { return name_; }
+
+std::uint64_t SharedRingBufferConsumer::missed() const noexcept {
+  const shm::Channel* channel = channel_.load(std::memory_order_acquire);
+  return channel == nullptr ? 0 : channel->ring().subscription().missed();
+}
 
 std::optional<StreamEnd> SharedRingBufferConsumer::end() const {
   shm::Channel* channel = channel_.load(std::memory_order_acquire);

@@ -26,6 +26,9 @@ std::string text_of(ErrorCode code, const std::string& ring_name) {
       return "the ring is damaged, or this handle lost its lock bytes (close_range?); end its"
              " users and remove it: rm " +
              shm::path_of(ring_name);
+    case ErrorCode::option_mismatch:
+      return "it is a broadcast ring, on which every consumer gets every message; open this "
+             "consumer with subscribe=True";
     case ErrorCode::interrupted:
       return "interrupted";
     case ErrorCode::out_of_memory:
@@ -37,8 +40,19 @@ std::string text_of(ErrorCode code, const std::string& ring_name) {
 
 std::string no_consumers_text(const shm::Channel& channel, std::int64_t timeout_ns) {
   if (channel.ring().retired()) return "its last consumer has closed and removed it";
-  return "no consumer is attached" + std::string(timeout_ns == 0 ? "" : " and none came in time") +
-         "; start one, or remove the ring: ipc0cp rm --force " + channel.name() +
+  const std::uint32_t expected = channel.wanted_consumers();
+  const std::uint32_t attached = channel.ring().header().consumers;
+  if (expected > 1) {
+    return std::to_string(attached) + " of " + std::to_string(expected) +
+           " expected consumers are attached" +
+           (timeout_ns == 0 ? "" : " and no more came in time") +
+           "; start the others, or expect fewer (expected_consumers)";
+  }
+  const bool is_broadcast = channel.ring().blocks().is_broadcast();
+  return std::string(is_broadcast ? "no subscriber is attached" : "no consumer is attached") +
+         (timeout_ns == 0 ? "" : " and none came in time") +
+         (is_broadcast ? "; start a consumer with subscribe=True" : "; start one") +
+         ", or remove the ring: ipc0cp rm --force " + channel.name() +
          " (without that program: rm " + shm::path_of(channel.name()) + ")";
 }
 

@@ -18,7 +18,7 @@ void Level::join() {
   if (channel_.closed()) fail(ErrorCode::closed, channel_);
   const std::lock_guard lock(mutex_);
   if (watcher_ == nullptr) {
-    const bool pops = channel_.role() == shm::Role::kConsumer;
+    const bool pops = is_reader(channel_.role());
     auto watcher =
         std::make_unique<Watcher>(channel_, pops ? Watcher::For::answer : Watcher::For::room);
     watcher->start();
@@ -40,8 +40,8 @@ void Level::leave() noexcept {
 bool Level::answer_is_in_sight() const noexcept {
   const shm::AttachedRing& ring = channel_.ring();
   const shm::CloseListener* listener = channel_.listener();
-  return ring.header().queued.load(std::memory_order_relaxed) != 0 ||
-         ring.refusal() != ErrorCode::ok || (listener != nullptr && listener->has_answer()) ||
+  return ring.waiting_messages() != 0 || ring.refusal() != ErrorCode::ok ||
+         (listener != nullptr && listener->has_answer()) ||
          (ring.header().producers == 0 && channel_.watch().has_answer());
 }
 
@@ -59,7 +59,7 @@ bool Level::look() noexcept {
   if (channel_.forked()) return true;  // A call answers with that.
   const std::lock_guard lock(mutex_);
   if (watcher_ == nullptr) return false;
-  if (channel_.role() != shm::Role::kConsumer) return watcher_->is_readable();
+  if (!is_reader(channel_.role())) return watcher_->is_readable();
   return show(answer_is_in_sight() || channel_.watch().has_answer());
 }
 

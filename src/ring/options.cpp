@@ -50,6 +50,33 @@ void check_ring_options(const ProducerOptions& options) {
   if (options.depth > kMaxMaxMessages) {
     check_range("depth", options.depth, 1, kMaxMaxMessages, "0 keeps as many as fit");
   }
+  check_range("expected_consumers", options.expected_consumers, 1, kMaxParticipants,
+              "1 waits for a first one");
+  if (options.broadcast && options.depth != 0) {
+    throw Error(ErrorCode::invalid_argument,
+                "depth=" + std::to_string(options.depth) +
+                    " counts what workers have not taken, and a broadcast ring has none; let "
+                    "consumers say overflow=\"drop_oldest\", or read with pop_latest");
+  }
+  if (options.broadcast && options.redeliver) {
+    throw Error(ErrorCode::invalid_argument,
+                "broadcast and redeliver exclude each other: what a subscriber had when it died is "
+                "nobody else's to read again; leave one of them out");
+  }
+}
+
+void check_consumer_options(const ConsumerOptions& options) {
+  if (options.overflow == Overflow::block) return;
+  if (options.overflow == Overflow::drop_newest) {
+    throw Error(ErrorCode::invalid_argument,
+                "overflow must be \"block\" or \"drop_oldest\" for a consumer, not "
+                "\"drop_newest\", which is a producer's; use \"drop_oldest\"");
+  }
+  if (!options.subscribe) {
+    throw Error(ErrorCode::invalid_argument,
+                "overflow=\"drop_oldest\" is for a consumer that subscribes: add subscribe=True, "
+                "or say overflow to the producer");
+  }
 }
 
 std::uint32_t default_max_messages(std::size_t total_data_bytes) noexcept {

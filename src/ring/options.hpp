@@ -19,6 +19,9 @@ void check_total(std::size_t total_data_bytes);
 /// @throws Error invalid_argument.
 void check_ring_options(const ProducerOptions& options);
 
+/// What only consumers say. @throws Error invalid_argument.
+void check_consumer_options(const ConsumerOptions& options);
+
 /// What producers and consumers say alike when they join.
 template <class Options>
 shm::OpenOptions joining_options(const std::string& name, shm::Role role,

@@ -38,7 +38,8 @@ SharedRingBufferProducer::SharedRingBufferProducer(std::string shm_name,
   channel.open.mode = options_.mode;
   channel.consumer_wait_ns = options_.consumer_wait_timeout.nanoseconds();
   channel.open.keep = options_.keep;
-  channel.queue = {options_.overflow, options_.depth};
+  channel.queue = {options_.overflow, options_.depth, options_.expected_consumers};
+  channel.open.broadcast = options_.broadcast;
   channel_ =
       shm::Channel::open(channel, platform::deadline_after(options_.open_timeout.nanoseconds()));
 }

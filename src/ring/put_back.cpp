@@ -36,7 +36,7 @@ std::size_t give_back(shm::Channel& channel, std::span<Message> messages) noexce
 
 void PutBack::add(shm::Channel& channel, std::exception_ptr error, std::span<Message> rest) {
   const std::lock_guard guard(mutex_);
-  if (is_closed_ || channel.ring().redelivers()) {
+  if (is_closed_ || channel.ring().must_finish()) {
     give_back(channel, rest);
   } else {
     // In front: what is here already was queued behind them.

@@ -30,7 +30,9 @@ constexpr std::uint64_t kMaxGivenUpPerByte = 4;
 ErrorCode Admission::admit(PushRequest& request) noexcept {
   Header& header = ring_.header();
   if (header.retired.load(std::memory_order_relaxed) != 0) return ErrorCode::no_consumers;
-  if (header.consumers == 0) return ErrorCode::no_consumers;
+  if (header.consumers < wanted_consumers_) return ErrorCode::no_consumers;
+  if (wanted_consumers_ > 1) [[unlikely]]
+    wanted_consumers_ = 1;
   if (header.priority != 0 && must_yield(request.message_bytes)) {
     // Else what was returned would count as used at the next attempt.
     ring_.blocks().collect();
@@ -68,11 +70,10 @@ ErrorCode Admission::take_from_main(PushRequest& request) noexcept {
 bool Admission::would_admit(const RoomWanted& wanted) noexcept {
   const Header& header = ring_.header();
   if (header.retired.load(std::memory_order_relaxed) != 0) return true;
-  const bool nobody_reads = header.consumers == 0;
+  const bool nobody_reads = header.consumers < wanted_consumers_;
   if (nobody_reads || wanted.nobody_reads) return nobody_reads != wanted.nobody_reads;
   if (would_find_room(wanted)) return true;
-  return overflow_ == Overflow::drop_oldest &&
-         shortage_of(wanted.message_bytes) == Shortage::of_capacity;
+  return may_give_up() && shortage_of(wanted.message_bytes) == Shortage::of_capacity;
 }
 
 bool Admission::would_find_room(const RoomWanted& wanted) noexcept {
@@ -119,10 +120,10 @@ ErrorCode Admission::give_up_and_admit(PushRequest& request) noexcept {
     if (!blocks.any_returned()) {
       const Shortage shortage = shortage_of(request.message_bytes);
       if (shortage == Shortage::hopeless) break;
-      if (fits == Blocks::Answer::not_asked) fits = would_fit_without_queue(request);
+      if (fits == Blocks::Answer::not_asked) fits = would_fit_then(request);
       if (fits == Blocks::Answer::no) break;
       if (shortage == Shortage::of_holes && !brings_holes(request, fits)) break;
-      const std::uint64_t bytes = giving_up_.oldest();
+      const std::uint64_t bytes = giving_up_.oldest(whose());
       if (bytes == 0) break;
       request.given_up_bytes += bytes;
       count += 1;
@@ -140,11 +141,11 @@ Admission::Shortage Admission::shortage_of(std::uint64_t message_bytes) const no
   const Header& header = ring_.header();
   const Geometry& geometry = ring_.geometry();
   const Blocks& blocks = ring_.blocks();
-  if (blocks.head() == kNone) return Shortage::hopeless;
   const bool leaves_room = header.priority != 0 && !has_priority();
   const std::uint64_t wanted_bytes =
       message_bytes + (leaves_room ? std::uint64_t{header.priority_bytes} : 0);
-  const Blocks::Unread unread = blocks.unread_in_main();
+  const Blocks::Unread unread = to_be_given_up(wanted_bytes);
+  if (unread.blocks == 0 && blocks.head() == kNone) return Shortage::hopeless;
   const std::uint64_t in_hands =
       header.used_bytes - std::min<std::uint64_t>(header.used_bytes, unread.bytes);
   if (in_hands + wanted_bytes > geometry.total_data_bytes ||
@@ -156,18 +157,37 @@ Admission::Shortage Admission::shortage_of(std::uint64_t message_bytes) const no
   return has_room ? Shortage::of_holes : Shortage::of_capacity;
 }
 
+/// At least what a message of so many bytes needs, if there is so much.
+Blocks::Unread Admission::to_be_given_up(std::uint64_t wanted_bytes) const noexcept {
+  // Without subscribers all that is queued, which is counted.
+  if (!giving_up_.any_drops() && ring_.header().subscriber_bits == 0) {
+    return ring_.blocks().unread_in_main();
+  }
+  const Header& header = ring_.header();
+  const Geometry& geometry = ring_.geometry();
+  const std::uint64_t bytes = header.used_bytes + wanted_bytes;
+  const std::uint32_t blocks = header.live_blocks + 1;
+  return giving_up_.to_be_had(whose(),
+                              {bytes - std::min(bytes, geometry.total_data_bytes),
+                               std::max(1U, blocks - std::min(blocks, geometry.max_messages))});
+}
+
 /// Asked once in a hold: what is in other hands only becomes less.
-Blocks::Answer Admission::would_fit_without_queue(const PushRequest& request) const noexcept {
+Blocks::Answer Admission::would_fit_then(const PushRequest& request) const noexcept {
   const Blocks& blocks = ring_.blocks();
   const std::uint32_t head = blocks.head();
-  const bool takes_its_place = head != ring_.geometry().relief_descriptor() &&
+  const bool takes_its_place = head != kNone && head != ring_.geometry().relief_descriptor() &&
+                               giving_up_.would_be_free(head, whose()) &&
                                ring_.segment().descriptor(head).extent_bytes >= request.block_bytes;
-  const bool nothing_is_in_hands = ring_.header().live_blocks <= blocks.unread_in_main().blocks;
+  const bool nothing_is_in_hands = ring_.header().subscriber_bits == 0 &&
+                                   ring_.header().live_blocks <= blocks.unread_in_main().blocks;
   if (takes_its_place || nothing_is_in_hands) return Blocks::Answer::yes;
   const std::uint64_t end_of_memory = request.no_memory
                                           ? ring_.header().main_mark.load(std::memory_order_relaxed)
                                           : ring_.geometry().main_bytes;
-  return blocks.would_fit_without_queue(request.block_bytes, end_of_memory);
+  return blocks.would_fit_without(
+      request.block_bytes, end_of_memory,
+      [this](std::uint32_t index) noexcept { return giving_up_.would_be_free(index, whose()); });
 }
 
 /// Whether a hole that is large enough is worth another message.

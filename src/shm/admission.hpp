@@ -19,6 +19,8 @@ namespace ipc0cp::shm {
 struct QueuePolicy {
   Overflow overflow = Overflow::block;
   std::uint32_t depth = 0;  ///< Most unread messages; 0: no such limit.
+  /// So many have to be there at the same time before the first push.
+  std::uint32_t expected_consumers = 1;
 };
 
 /// The way in, of one producer.
@@ -40,7 +42,8 @@ class Admission {
         giving_up_(ring),
         spin_(ring.header(), processors),
         overflow_(policy.overflow),
-        max_unread_(policy.depth == 0 ? kAnyNumber : policy.depth) {}
+        max_unread_(policy.depth == 0 ? kAnyNumber : policy.depth),
+        wanted_consumers_(policy.expected_consumers) {}
 
   // ---- with the lock ----
   /// A block for the request, LOANED; or buffer_full, then perhaps with memory to reserve;
@@ -48,7 +51,7 @@ class Admission {
   ErrorCode admit(PushRequest& request) noexcept;
   /// Whether a request that was refused may have old messages given up for it.
   [[nodiscard]] bool gives_up_for(const PushRequest& request) const noexcept {
-    return overflow_ == Overflow::drop_oldest && !request.must_reserve();
+    return may_give_up() && !request.must_reserve();
   }
   /// The same as `admit` for a request that it has just refused: gives up the oldest messages until
   /// there is room for it and for the want that has priority, `GivingUp::kMaxInOneHold` at most.
@@ -65,6 +68,8 @@ class Admission {
     if (ring_.blocks().queued() > max_unread_) [[unlikely]]
       heed_depth();
   }
+  /// How many consumers the next push waits for: those expected until they have come, then one.
+  [[nodiscard]] std::uint32_t wanted_consumers() const noexcept { return wanted_consumers_; }
   /// Registers the want, and gives priority to the oldest one of those that still wait.
   void register_want(std::uint64_t block_bytes, std::int64_t now_ns) noexcept;
   /// The request has its block: it needs no priority any more.
@@ -113,7 +118,14 @@ class Admission {
     of_holes,     ///< No hole is large enough.
   };
   [[nodiscard]] Shortage shortage_of(std::uint64_t message_bytes) const noexcept;
-  [[nodiscard]] Blocks::Answer would_fit_without_queue(const PushRequest& request) const noexcept;
+  [[nodiscard]] Blocks::Unread to_be_given_up(std::uint64_t wanted_bytes) const noexcept;
+  [[nodiscard]] Blocks::Answer would_fit_then(const PushRequest& request) const noexcept;
+  [[nodiscard]] bool may_give_up() const noexcept {
+    return overflow_ == Overflow::drop_oldest || giving_up_.any_drops();
+  }
+  [[nodiscard]] GivingUp::Of whose() const noexcept {
+    return overflow_ == Overflow::drop_oldest ? GivingUp::Of::queue_too : GivingUp::Of::subscribers;
+  }
   [[nodiscard]] bool brings_holes(const PushRequest& request, Blocks::Answer fits) const noexcept;
   [[gnu::noinline]] void heed_depth() noexcept;
   /// A live source is not held up so that others find more in the cache.
@@ -130,6 +142,7 @@ class Admission {
   SpinBudget spin_;
   const Overflow overflow_;
   const std::uint32_t max_unread_;
+  Relaxed<std::uint32_t> wanted_consumers_;
   std::atomic<bool> want_is_kept_{false};
   Relaxed<bool> over_soft_cap_{};
   Relaxed<bool> served_by_relief_{};      ///< The main part had no room last time.

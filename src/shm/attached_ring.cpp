@@ -34,11 +34,13 @@ AttachedRing::AttachedRing(std::string name, std::unique_ptr<Segment> segment,
     : name_(std::move(name)),
       segment_(std::move(segment)),
       participants_(*segment_),
+      subscription_(*segment_, participants_),
       blocks_(*segment_, participants_),
       recovery_(*segment_),
       lock_(header().lock, participants_),
       data_event_(header().data_event),
       space_event_(header().space_event),
+      share_event_(header().share_event),
       interrupt_check_(interrupt_check),
       fork_generation_(platform::ForkGeneration::current()) {}
 
@@ -96,6 +98,7 @@ ErrorCode AttachedRing::refuse_damaged() noexcept {
 
 void AttachedRing::recover(std::uint32_t unseen) noexcept {
   const RecoveryReport report = recovery_.run(&participants_);
+  blocks_.recount_front();
   header().repaired_deaths += unseen;
   report_.deaths += report.deaths + unseen;
   report_.lost_messages += report.lost_messages;
@@ -268,49 +271,10 @@ void AttachedRing::clear_notes() noexcept {
   slot.want_bytes.exchange(0);
 }
 
-// ---- leaving ------------------------------------------------------------------------------------
-
-void AttachedRing::give_up_role(Role role, bool auto_unlink, bool holds_blocks,
-                                std::int64_t deadline_ns) noexcept {
-  if (lock_although_closed(deadline_ns) != ErrorCode::ok) {
-    if (!holds_blocks) return;
-    participants_.set_role(Role::kLingering);
-    header().recovery_wanted.store(1, std::memory_order_relaxed);
-    return;
-  }
-  repair_if_anyone_is_gone();
-  if (role == Role::kProducer) {
-    header().ended_ns = platform::now_ns();  // Before the count that gives it a meaning.
-    header().joined_left.store(header().joined_left.load(std::memory_order_relaxed) + 1,
-                               std::memory_order_release);
-    header().producers -= 1;
-    participants_.stop_keeping();
-    if (header().unread != 0 && header().consumers == 0) retire_unless_kept();
-  } else {
-    header().consumers -= 1;
-  }
-  participants_.set_role(Role::kLingering);
-  if (header().priority == participants_.self()) header().priority = 0;
-  if (role == Role::kConsumer && auto_unlink && header().consumers == 0) retire_unless_kept();
-  unlock();
-}
-
-/// Under the lock, without consumers: gives the name up, or leaves that to who keeps the ring.
-void AttachedRing::retire_unless_kept() noexcept {
-  if (participants_.ring_is_kept()) {
-    header().unread = 1;
-  } else {
-    header().retired.store(1, std::memory_order_release);
-  }
-}
-
-void AttachedRing::drop_token(bool unclean) noexcept {
-  // Another thread may have been about to reserve memory when this handle was closed.
-  if (unclean || busy() || token_lost() || blocks_.reservation_is_unfinished()) {
-    participants_.drop_unclean();
-  } else {
-    participants_.drop();
-  }
+bool AttachedRing::has_message() noexcept {
+  if (!subscribes()) return blocks_.head() != kNone || blocks_.is_broadcast();
+  std::uint64_t sequence = 0;
+  return subscription_.any_held() || subscription_.next(sequence) != kNone;
 }
 
 // ---- giving back and waking ---------------------------------------------------------------------
@@ -322,6 +286,13 @@ void AttachedRing::release_block(std::uint32_t index, StateWord word) noexcept {
     signal_space();
   }
   wake_if_stream_may_end();
+}
+
+void AttachedRing::release_share(std::uint32_t index, StateWord word) noexcept {
+  if (!token_lost() && blocks_.finish_share(index, word, subscription_.bit())) {
+    blocks_.push_returned(index);
+    signal_space();
+  }
 }
 
 void AttachedRing::abandon_block(std::uint32_t index, StateWord word) noexcept {
@@ -336,7 +307,8 @@ void AttachedRing::signal_space(std::uint32_t releases) noexcept {
     return;
   // What is not signalled now is signalled by a later release, an empty queue, or seen at the end
   // of the producer's slice.
-  const std::uint32_t enough = std::min(kMaxUnsignalledReleases, blocks_.queued() / 8);
+  const std::uint32_t enough = static_cast<std::uint32_t>(
+      std::min<std::uint64_t>(kMaxUnsignalledReleases, waiting_messages() / 8));
   unsignalled_releases_ += releases;
   if (unsignalled_releases_ < enough) return;
   unsignalled_releases_ = 0;
@@ -346,6 +318,7 @@ void AttachedRing::signal_space(std::uint32_t releases) noexcept {
 void AttachedRing::wake_everybody() noexcept {
   data_event_.wake_all();
   space_event_.wake_all();
+  share_event_.wake_all();
 }
 
 }  // namespace ipc0cp::shm

@@ -17,6 +17,7 @@
 #include "shm/participants.hpp"
 #include "shm/recovery.hpp"
 #include "shm/segment.hpp"
+#include "shm/subscription.hpp"
 #include "shm/waiting.hpp"
 
 namespace ipc0cp::shm {
@@ -104,7 +105,11 @@ class AttachedRing {
   /// Rebuilds everything derived. Needs the lock. `unseen`: deaths that the words do not show.
   void recover(std::uint32_t unseen = 0) noexcept;
   /// The same where nobody lives: a fresh segment, or one whose handles are all gone.
-  RecoveryReport recover_orphan() noexcept { return recovery_.run(nullptr); }
+  RecoveryReport recover_orphan() noexcept {
+    const RecoveryReport report = recovery_.run(nullptr);
+    blocks_.recount_front();
+    return report;
+  }
   /// Under the lock: recovers if anybody with a role is gone.
   void repair_if_anyone_is_gone() noexcept;
   /// Under the lock: the head of the queue is impossible. Takes it out of use, builds everything
@@ -154,14 +159,21 @@ class AttachedRing {
   /// @param holds_blocks loans or views are out, so the slot lingers.
   void give_up_role(Role role, bool auto_unlink, bool holds_blocks,
                     std::int64_t deadline_ns) noexcept;
+  /// Under the lock, after any change of who takes part: whom a push waits for.
+  void count_consumers() noexcept;
+  /// Under the lock: no worker lives, and no subscriber.
+  [[nodiscard]] bool nobody_reads() const noexcept {
+    return header().workers == 0 && header().subscriber_bits == 0;
+  }
   /// The last of a handle: from here on it counts as dead. `unclean`: others must recover it.
   void drop_token(bool unclean) noexcept;
 
-  /// Under the lock, with an empty queue: so many producers have come, and nothing more can.
+  /// Under the lock, with nothing left for this handle: so many producers have come, and nothing
+  /// more can. What comes back from workers is no concern of subscribers.
   [[nodiscard]] bool stream_has_ended(std::uint32_t expected_producers) const noexcept {
     const std::uint64_t word = header().joined_left.load(std::memory_order_relaxed);
     return joined_of(word) >= expected_producers && header().producers == 0 &&
-           !(redelivers() && blocks_.others_have_borrowed());
+           (subscription_.is_active() || !(redelivers() && blocks_.others_have_borrowed()));
   }
 
   /// Under the lock: producers that have joined this stream and left it without closing. Who closes
@@ -194,19 +206,32 @@ class AttachedRing {
   // ---- giving back and waking; without the lock ----
   /// BORROWED or KEPT -> RETURNED, and producers may collect it.
   void release_block(std::uint32_t index, StateWord word) noexcept;
+  /// A subscriber has finished a message: SERVED -> RETURNED if it was the last, and so on.
+  void release_share(std::uint32_t index, StateWord word) noexcept;
   /// LOANED -> ABANDONED, likewise.
   void abandon_block(std::uint32_t index, StateWord word) noexcept;
   /// Wakes producers that wait for room: of a full ring for several blocks at once.
   void signal_space(std::uint32_t releases = 1) noexcept;
-  /// A woken consumer that leaves messages behind wakes the next.
+  /// A woken consumer that leaves messages behind wakes the next. Subscribers are all woken at
+  /// once.
   void wake_next_consumer() noexcept {
-    if (blocks_.queued() > 0) data_event_.wake_one();
+    if (!subscription_.is_active() && blocks_.queued() > 0) data_event_.wake_one();
+  }
+  /// A consumer was woken, and does not take what it was woken for.
+  void pass_wake_on() noexcept {
+    if (!subscription_.is_active()) data_event_.wake_one();
+  }
+  /// After a publish: one worker, and every subscriber.
+  void wake_readers() noexcept {
+    data_event_.wake_one();
+    if (header().subscriber_bits != 0) [[unlikely]]
+      share_event_.wake_all();
   }
   /// On a ring that redelivers, the end of the stream may have waited for a message to be finished.
   void wake_if_stream_may_end() noexcept {
     if (redelivers()) data_event_.wake_all();
   }
-  /// Wakes every sleeper of both directions.
+  /// Wakes every sleeper: producers, workers and subscribers.
   void wake_everybody() noexcept;
 
   // ---- parts ----
@@ -221,6 +246,29 @@ class AttachedRing {
   [[nodiscard]] const Blocks& blocks() const noexcept { return blocks_; }
   [[nodiscard]] Event& data_event() noexcept { return data_event_; }
   [[nodiscard]] Event& space_event() noexcept { return space_event_; }
+  /// What a pop of this handle sleeps on.
+  [[nodiscard]] Event& answer_event() noexcept {
+    return subscription_.is_active() ? share_event_ : data_event_;
+  }
+  [[nodiscard]] Subscription& subscription() noexcept { return subscription_; }
+  [[nodiscard]] const Subscription& subscription() const noexcept { return subscription_; }
+  /// Whether this handle gets every message, and shares none with workers.
+  [[nodiscard]] bool subscribes() const noexcept { return subscription_.is_active(); }
+  /// How many messages a pop of this handle may find; 0 is certain to be none. Needs no lock.
+  [[nodiscard]] std::uint64_t waiting_messages() const noexcept {
+    return subscribes() ? subscription_.backlog() : blocks_.queued();
+  }
+  /// Under the lock: whether a pop of this handle finds one; or an error, as a worker on a
+  /// broadcast ring does.
+  [[nodiscard]] bool has_message() noexcept;
+  /// Whether this subscriber has a message in its hands. Needs no lock.
+  [[nodiscard]] bool has_in_hand(std::uint32_t index, StateWord word) const noexcept {
+    return subscribes() && is_shared(word) && is_published(word) &&
+           (blocks_.shares().left(index, word) & subscription_.bit()) != 0 &&
+           segment_->descriptor(index).sequence < participants_.own_slot().cursor;
+  }
+  /// Whether this handle has to finish its messages, else they come again.
+  [[nodiscard]] bool must_finish() const noexcept { return redelivers() && !subscribes(); }
   [[nodiscard]] bool redelivers() const noexcept {
     return (header().options.load(std::memory_order_relaxed) & kOptionRedeliver) != 0;
   }
@@ -247,17 +295,21 @@ class AttachedRing {
   [[nodiscard]] bool anyone_is_gone(bool thorough) const noexcept;
   ErrorCode refuse_damaged() noexcept;
   void retire_unless_kept() noexcept;
+  bool leave_subscription(std::int64_t deadline_ns) noexcept;
+  void linger_unrecovered() noexcept;
   void log_report() noexcept;
 
   // Declared in the order of their dependence.
   std::string name_;
   std::unique_ptr<Segment> segment_;
   Participants participants_;
+  Subscription subscription_;
   Blocks blocks_;
   Recovery recovery_;
   Lock lock_;
   Event data_event_;
   Event space_event_;
+  Event share_event_;
   std::atomic<std::uint32_t> gate_{0};  ///< 0: open.
 
   InterruptCheck interrupt_check_;

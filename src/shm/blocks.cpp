@@ -30,7 +30,8 @@ bool Blocks::unread_limit_reached() const noexcept {
     return false;
   const State relief = state_of(segment_.descriptor(segment_.geometry().relief_descriptor())
                                     .state.load(std::memory_order_relaxed));
-  const bool relief_is_unread = relief == State::kLoaned || relief == State::kReady;
+  const bool relief_is_unread =
+      relief == State::kLoaned || relief == State::kReady || relief == State::kServed;
   return in_main + (relief_is_unread ? 1 : 0) >= max_messages;
 }
 
@@ -91,14 +92,35 @@ std::uint64_t Blocks::publish(std::uint32_t index, StateWord word) noexcept {
                        (header_.data_event.load(std::memory_order_relaxed) & kEventWaiters) != 0;
   descriptor.link_previous = publish_clock_.now(is_idle);
   descriptor.sequence = header_.next_sequence;
-  descriptor.state.store(make_state(State::kReady, 0, 0, generation_of(word)),
-                         std::memory_order_release);
+  StateWord published = make_state(State::kReady, 0, 0, generation_of(word));
+  const std::uint64_t subscribers = header_.subscriber_bits;
+  if (subscribers != 0) [[unlikely]]
+    published = share(index, published, subscribers);
+  descriptor.state.store(published, std::memory_order_release);
   header_.next_sequence += 1;
   const std::uint64_t bytes = descriptor.payload_bytes + descriptor.metadata_bytes;
   header_.pushed_bytes += bytes;
-  queue_.push_back(index, bytes);
+  if (state_of(published) == State::kReady) [[likely]] {
+    queue_.push_back(index, bytes);
+  } else {
+    queue_.count(1, bytes);
+    queue_.note_push();
+  }
+  if (subscribers != 0) {
+    header_.published.store(header_.next_sequence - 1, std::memory_order_relaxed);
+  }
   participants_.count_message(bytes);
   return bytes;
+}
+
+/// @return the word to publish it with.
+StateWord Blocks::share(std::uint32_t index, StateWord word, std::uint64_t bits) noexcept {
+  if (!segment_.has_records()) {  // Without them nobody can have subscribed.
+    header_.damaged.store(1, std::memory_order_release);
+    return word;
+  }
+  shares_.begin(index, header_.next_sequence, generation_of(word), bits & kShareBits);
+  return is_broadcast() ? served(word) : word | kShared;
 }
 
 // ---- reading ----------------------------------------------------------------------------------
@@ -108,9 +130,13 @@ bool Blocks::is_intact(std::uint32_t index, const BlockFields& fields) const noe
                           generation_of(word_of(index)));
 }
 
+bool Blocks::is_worth_viewing(std::uint32_t index, const BlockFields& fields) const noexcept {
+  return index != segment_.geometry().relief_descriptor() && fields.payload_bytes > kMinViewBytes;
+}
+
 bool Blocks::may_view(std::uint32_t index, const BlockFields& fields) const noexcept {
   const Geometry& geometry = segment_.geometry();
-  return index != geometry.relief_descriptor() && fields.payload_bytes > kMinViewBytes &&
+  return is_worth_viewing(index, fields) &&
          header_.borrowed_bytes <= geometry.total_data_bytes / 2 &&
          header_.borrowed_blocks < geometry.max_messages / 2;
 }
@@ -119,14 +145,16 @@ StateWord Blocks::borrow_head(std::uint32_t index, const BlockFields& fields) no
   Descriptor& descriptor = segment_.descriptor(index);
   const StateWord before = descriptor.state.load(std::memory_order_relaxed);
   const StateWord borrowed = make_state(State::kBorrowed, participants_.self(),
-                                        deliveries_of(before) + 1, generation_of(before));
+                                        deliveries_of(before) + 1, generation_of(before)) |
+                             (before & kShared);
   descriptor.state.store(borrowed, std::memory_order_release);
   const std::uint64_t bytes = fields.payload_bytes + fields.metadata_bytes;
   queue_.pop_front(bytes);
   participants_.count_message(bytes);
-  if (index != segment_.geometry().relief_descriptor()) {
-    header_.borrowed_blocks += 1;
-    header_.borrowed_bytes += bytes;
+  if (is_shared(before)) [[unlikely]] {
+    count_view(index, before);
+  } else if (index != segment_.geometry().relief_descriptor()) {
+    count_borrowed(bytes);
   }
   return borrowed;
 }
@@ -161,27 +189,6 @@ Blocks::Unread Blocks::unread_in_main() const noexcept {
           blocks - std::min(blocks, relief_is_unread ? 1U : 0U)};
 }
 
-Blocks::Answer Blocks::would_fit_without_queue(std::uint64_t block_bytes,
-                                               std::uint64_t end_of_memory) const noexcept {
-  constexpr std::uint32_t kMaxSteps = 256;
-  const std::uint32_t count = segment_.geometry().descriptor_count;
-  std::uint64_t end = 0;  // Of the last block that is in somebody's hands.
-  std::uint32_t index = header_.address_head;
-  for (std::uint32_t step = 0; index < count; ++step) {
-    if (step == kMaxSteps) return Answer::unknown;
-    const Descriptor& block = segment_.descriptor(index);
-    const State state = state_of(block.state.load(std::memory_order_relaxed));
-    if (state != State::kFree && state != State::kReady) {
-      const std::uint64_t begin = block.offset;
-      if (begin >= end && begin - end >= block_bytes) return Answer::yes;
-      end = begin + block.extent_bytes;
-    }
-    index = block.address_next;
-  }
-  const bool fits_behind = end <= end_of_memory && end_of_memory - end >= block_bytes;
-  return fits_behind ? Answer::yes : Answer::no;
-}
-
 void Blocks::quarantine_head() noexcept {
   Descriptor& descriptor = segment_.descriptor(queue_.head());
   const StateWord word = descriptor.state.load(std::memory_order_relaxed);
@@ -195,9 +202,11 @@ void Blocks::quarantine_head() noexcept {
 void Blocks::requeue(std::uint32_t index, StateWord word, std::uint32_t deliveries) noexcept {
   Descriptor& descriptor = segment_.descriptor(index);
   const std::uint64_t bytes = descriptor.payload_bytes + descriptor.metadata_bytes;
-  descriptor.state.store(make_state(State::kReady, 0, deliveries, generation_of(word)),
-                         std::memory_order_release);
+  descriptor.state.store(
+      make_state(State::kReady, 0, deliveries, generation_of(word)) | (word & kShared),
+      std::memory_order_release);
   queue_.insert_by_sequence(index, bytes);
+  if (is_shared(word)) return;  // Counted until it is free.
   if (index != segment_.geometry().relief_descriptor()) {
     header_.borrowed_blocks -= 1;
     header_.borrowed_bytes -= bytes;
@@ -224,16 +233,17 @@ void Blocks::prefetch_queue(std::size_t max_messages) const noexcept {
 
 // ---- out of use -------------------------------------------------------------------------------
 
-/// Takes a block that is FREE already, and was `state` before, out of the counts.
-void Blocks::forget(std::uint32_t index, State state) noexcept {
+/// Takes a block that is FREE already, and had `word` before, out of the counts.
+void Blocks::forget(std::uint32_t index, StateWord word) noexcept {
   header_.freed.store(header_.freed.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   if (header_.growing == index) header_.growing = kNone;
+  if (is_shared(word)) [[unlikely]]
+    leave_queue_of_broadcast(index);
   if (index == segment_.geometry().relief_descriptor()) return;
-  const Descriptor& block = segment_.descriptor(index);
-  const std::uint64_t bytes = block.payload_bytes + block.metadata_bytes;
+  const std::uint64_t bytes = bytes_of(index);
   header_.used_bytes -= bytes;
   header_.live_blocks -= 1;
-  if (state == State::kBorrowed || state == State::kReturned || state == State::kKept) {
+  if (is_counted_as_borrowed(index, word)) {
     header_.borrowed_blocks -= 1;
     header_.borrowed_bytes -= bytes;
   }
@@ -242,13 +252,19 @@ void Blocks::forget(std::uint32_t index, State state) noexcept {
 
 void Blocks::free(std::uint32_t index, StateWord word) noexcept {
   segment_.descriptor(index).state.store(freed(word), std::memory_order_release);
-  forget(index, state_of(word));
+  forget(index, word);
+}
+
+bool Blocks::is_counted_as_borrowed(std::uint32_t index, StateWord word) const noexcept {
+  if (is_shared(word)) [[unlikely]]
+    return segment_.record(index).is_counted != 0;
+  const State state = state_of(word);
+  return state == State::kBorrowed || state == State::kReturned || state == State::kKept;
 }
 
 void Blocks::free_and_count(std::uint32_t index, RedoRecord::Counter counter) noexcept {
-  const State state = state_of(word_of(index));
-  redo_.free_and_count(index, counter);
-  forget(index, state);
+  const StateWord word = word_of(index);
+  if (redo_.free_and_count(index, counter)) forget(index, word);
 }
 
 bool Blocks::collect() noexcept {
@@ -278,6 +294,8 @@ bool Blocks::collect() noexcept {
 // ---- without the lock -------------------------------------------------------------------------
 
 bool Blocks::mark_returned(std::uint32_t index, StateWord word) noexcept {
+  if (is_shared(word)) [[unlikely]]
+    return serve_without_lock(index, word);
   std::atomic<StateWord>& state = segment_.descriptor(index).state;
   const StateWord returned = with_state(word, State::kReturned);
   StateWord expected = word;

@@ -14,6 +14,7 @@
 #include "shm/queue.hpp"
 #include "shm/redo.hpp"
 #include "shm/segment.hpp"
+#include "shm/shares.hpp"
 
 namespace ipc0cp::shm {
 
@@ -50,6 +51,10 @@ class PublishClock {
 ///    of it which consumers have or have given back. The relief block is in none of them.
 /// 3. Who gives a block back needs no lock: its word goes to RETURNED or ABANDONED by one CAS, and
 ///    the block onto a stack that the next holder of the lock collects when it lacks room.
+/// 4. The queue's share of a message ends as SERVED if subscribers have not finished it, and who
+///    stores that looks again; who finishes last, or looks last, takes it from there by one CAS.
+/// 5. On a broadcast ring nothing is READY: `queued*` count what the foremost subscriber has not
+///    been given, that is what lies from `front` on.
 class Blocks {
  public:
   Blocks(const Segment& segment, const Participants& participants) noexcept
@@ -58,6 +63,7 @@ class Blocks {
         participants_(participants),
         allocator_(segment),
         queue_(segment),
+        shares_(segment),
         redo_(segment) {}
 
   // ---- writing ----
@@ -111,7 +117,8 @@ class Blocks {
     }
     descriptor.metadata_bytes = metadata_bytes;
   }
-  /// LOANED -> READY, at the end of the queue. @return payload and metadata bytes.
+  /// LOANED -> READY, at the end of the queue; or -> SERVED, on a broadcast ring.
+  /// @return payload and metadata bytes.
   std::uint64_t publish(std::uint32_t index, StateWord word) noexcept;
 
   // ---- reading ----
@@ -128,25 +135,26 @@ class Blocks {
             static_cast<std::size_t>(fields.metadata_bytes)};
   }
   /// Whether consumers hold so little that the head may be handed out as a view.
+  [[nodiscard]] bool is_worth_viewing(std::uint32_t index,
+                                      const BlockFields& fields) const noexcept;
   [[nodiscard]] bool may_view(std::uint32_t index, const BlockFields& fields) const noexcept;
   /// READY -> BORROWED by us, off the queue. @return its word.
   StateWord borrow_head(std::uint32_t index, const BlockFields& fields) noexcept;
-  /// READY -> FREE, off the queue: it was copied.
+  /// READY -> FREE, off the queue: it was copied. SERVED, if it is shared.
   void free_head(std::uint32_t index, const BlockFields& fields, StateWord word) noexcept {
     const std::uint64_t bytes = fields.payload_bytes + fields.metadata_bytes;
     queue_.pop_front(bytes);
     participants_.count_message(bytes);
-    free(index, word);
+    if (is_shared(word)) [[unlikely]] {
+      serve(index, word);
+    } else {
+      free(index, word);
+    }
   }
-  /// READY -> FREE, off the queue, counted as dropped.
+  /// READY -> FREE or SERVED, off the queue, counted as dropped.
   void drop_head() noexcept;
   /// READY -> FREE, off the queue, counted as overflowed: given up for what is newer.
   void give_up_head() noexcept;
-  /// Whether a subscriber that lets nothing be given up has still to read a queued message. There
-  /// are no subscribers yet: nobody has.
-  [[nodiscard]] static constexpr bool subscriber_needs(std::uint32_t /*index*/) noexcept {
-    return false;
-  }
   /// What of the main part would be free if the queue were empty.
   struct Unread {
     std::uint64_t bytes;  ///< Payload and metadata, as `used_bytes` counts them.
@@ -154,11 +162,30 @@ class Blocks {
   };
   [[nodiscard]] Unread unread_in_main() const noexcept;
   enum class Answer : std::uint8_t { not_asked, no, yes, unknown };
-  /// Whether a block of so many bytes would fit below `end_of_memory` if the queue were empty: what
-  /// producers and consumers have in their hands may lie in between. `unknown` if that is a walk of
-  /// more than 256 blocks.
-  [[nodiscard]] Answer would_fit_without_queue(std::uint64_t block_bytes,
-                                               std::uint64_t end_of_memory) const noexcept;
+  /// Whether a block of so many bytes would fit below `end_of_memory` without those that `may_go`:
+  /// what producers and consumers have in their hands may lie in between. `unknown` if that is a
+  /// walk of more than 256 blocks.
+  template <class MayGo>
+  [[nodiscard]] Answer would_fit_without(std::uint64_t block_bytes, std::uint64_t end_of_memory,
+                                         MayGo may_go) const noexcept {
+    constexpr std::uint32_t kMaxSteps = 256;
+    const std::uint32_t count = segment_.geometry().descriptor_count;
+    std::uint64_t end = 0;  // Of the last block that stays.
+    std::uint32_t index = header_.address_head;
+    for (std::uint32_t step = 0; index < count; ++step) {
+      if (step == kMaxSteps) return Answer::unknown;
+      const Descriptor& block = segment_.descriptor(index);
+      const State state = state_of(block.state.load(std::memory_order_relaxed));
+      if (state != State::kFree && !may_go(index)) {
+        const std::uint64_t begin = block.offset;
+        if (begin >= end && begin - end >= block_bytes) return Answer::yes;
+        end = begin + block.extent_bytes;
+      }
+      index = block.address_next;
+    }
+    const bool fits_behind = end <= end_of_memory && end_of_memory - end >= block_bytes;
+    return fits_behind ? Answer::yes : Answer::no;
+  }
   /// The head is impossible: out of use, if it is READY at all. The links to and from it cannot be
   /// trusted either, so the ring has to be recovered.
   void quarantine_head() noexcept;
@@ -166,6 +193,37 @@ class Blocks {
   void requeue(std::uint32_t index, StateWord word, std::uint32_t deliveries) noexcept;
   /// Reads ahead what the next messages lie in. Nothing but speed depends on what it reads.
   void prefetch_queue(std::size_t max_messages) const noexcept;
+
+  // ---- subscribers ----
+  [[nodiscard]] const Shares& shares() const noexcept { return shares_; }
+  /// Whether there is no queue: every consumer subscribes.
+  [[nodiscard]] bool is_broadcast() const noexcept {
+    return (header_.options.load(std::memory_order_relaxed) & kOptionBroadcast) != 0;
+  }
+  /// A subscriber is given this message: it stays in use until `finish_share`.
+  void count_view(std::uint32_t index, StateWord word) noexcept;
+  /// A subscriber was given the message of this number.
+  void note_given(std::uint64_t sequence, const BlockFields& fields) noexcept {
+    advance_front(sequence + 1);
+    participants_.count_message(fields.payload_bytes + fields.metadata_bytes);
+  }
+  /// On a broadcast ring: a cursor has been moved to `cursor`.
+  void advance_front(std::uint64_t cursor) noexcept;
+  /// The same, counted anew: a subscriber has come or gone.
+  void recount_front() noexcept;
+  /// Takes shares away; the message is free if it was the last. @return whether it is.
+  bool clear_shares(std::uint32_t index, StateWord word, std::uint64_t bits) noexcept {
+    return take_share(index, word, bits) && free_served(index, word);
+  }
+  /// The same without freeing it. @return whether no share is left by that.
+  bool take_share(std::uint32_t index, StateWord word, std::uint64_t bits) noexcept {
+    return shares_.clear(index, word, bits);
+  }
+  /// SERVED -> FREE, if no share is left. @return whether it was this call.
+  bool free_served(std::uint32_t index, StateWord word) noexcept;
+  /// Looks again, which views are still in use. What one subscriber has viewed and another has not
+  /// read counts as viewed until then. @return whether it is fewer.
+  bool recount_views() noexcept;
 
   // ---- out of use ----
   /// Stores FREE and gives the memory back to the allocator.
@@ -180,7 +238,12 @@ class Blocks {
   [[nodiscard]] bool any_returned() const noexcept {
     return header_.returned_head.load(std::memory_order_relaxed) != kNone;
   }
-  /// BORROWED or KEPT -> RETURNED, from exactly our word. Its descriptor may be pushed then.
+  /// A subscriber has finished a message. @return whether its descriptor is to be pushed.
+  bool finish_share(std::uint32_t index, StateWord word, std::uint64_t bit) noexcept {
+    return shares_.clear(index, word, bit) && return_served(index, word);
+  }
+  /// BORROWED or KEPT -> RETURNED, or SERVED if subscribers have not finished it, from exactly our
+  /// word. @return whether its descriptor is to be pushed.
   bool mark_returned(std::uint32_t index, StateWord word) noexcept;
   /// LOANED -> ABANDONED, from exactly our word.
   bool mark_abandoned(std::uint32_t index, StateWord word) noexcept {
@@ -207,7 +270,23 @@ class Blocks {
   void loan_memory(PushRequest& request, std::uint32_t index) noexcept;
   void free_and_count(std::uint32_t index, RedoRecord::Counter counter) noexcept;
   void take_head_off() noexcept;
-  void forget(std::uint32_t index, State state) noexcept;
+  void forget(std::uint32_t index, StateWord word) noexcept;
+  [[gnu::noinline]] StateWord share(std::uint32_t index, StateWord word,
+                                    std::uint64_t bits) noexcept;
+  [[gnu::noinline]] void serve(std::uint32_t index, StateWord word) noexcept;
+  [[gnu::noinline]] bool serve_without_lock(std::uint32_t index, StateWord word) noexcept;
+  bool return_served(std::uint32_t index, StateWord word) noexcept;
+  [[nodiscard]] std::uint64_t bytes_of(std::uint32_t index) const noexcept {
+    const Descriptor& block = segment_.descriptor(index);
+    return block.payload_bytes + block.metadata_bytes;
+  }
+  [[nodiscard]] bool is_counted_as_borrowed(std::uint32_t index, StateWord word) const noexcept;
+  [[nodiscard]] bool is_in_use_by_readers(std::uint32_t index, StateWord word) const noexcept;
+  void count_borrowed(std::uint64_t bytes) noexcept {
+    header_.borrowed_blocks += 1;
+    header_.borrowed_bytes += bytes;
+  }
+  void leave_queue_of_broadcast(std::uint32_t index) noexcept;
   [[nodiscard]] bool is_loaned_to_us(std::uint32_t index) const noexcept;
 
   const Segment& segment_;
@@ -215,6 +294,7 @@ class Blocks {
   const Participants& participants_;
   Allocator allocator_;
   Queue queue_;
+  Shares shares_;
   RedoRecord redo_;
   PublishClock publish_clock_;  ///< Under the lock, like all that publishes.
 };

@@ -151,6 +151,10 @@ class Channel final : public HandleLifetime {
 
   // ---- both ----
   [[nodiscard]] Trimming& trimming() noexcept { return trimming_; }
+  /// How many consumers the next push waits for.
+  [[nodiscard]] std::uint32_t wanted_consumers() const noexcept {
+    return admission_.wanted_consumers();
+  }
   /// Without the lock, of a closed handle say, the figures of a glance.
   RingStats stats() noexcept;
 
@@ -197,12 +201,26 @@ class Channel final : public HandleLifetime {
   ErrorCode try_pop(Message& message) noexcept;
   ErrorCode try_pop(Peek& peek) noexcept;
   ErrorCode try_pop(Latest& latest) noexcept;
-  ErrorCode take_small(Message& message, std::uint32_t index, const BlockFields& fields,
+  ErrorCode nothing_queued() noexcept;
+  ErrorCode copy_small(Message& message, std::uint32_t index, const BlockFields& fields,
                        StateWord word) noexcept;
+  void refer_to_block(Message& message, std::uint32_t index, const BlockFields& fields) noexcept;
+  void tell_of(const BlockFields& fields, Peek& peek) const noexcept;
   ErrorCode complete_borrow(Message& message) noexcept;
   void give_back(Message& message) noexcept;
   bool put_back(Message& message, std::int64_t deadline_ns) noexcept;
   void drop_borrowed(Message& message) noexcept;
+
+  // channel_subscribe.cpp
+  ErrorCode try_pop_shared(Message& message) noexcept;
+  ErrorCode try_pop_shared(Peek& peek) noexcept;
+  ErrorCode try_pop_shared(Latest& latest) noexcept;
+  ErrorCode give_up_share(std::uint32_t index, std::uint64_t sequence) noexcept;
+  bool may_view_shared(std::uint32_t index, const BlockFields& fields) noexcept;
+  bool keep_in_hand(Message& message) noexcept;
+  bool take_back_shared(Message& message) noexcept;
+  [[nodiscard]] std::uint32_t next_message() noexcept;
+  void release_held() noexcept;
 
   // channel_wait.cpp
   static void note_refused(const RoomWanted& wanted) noexcept;
@@ -228,6 +246,7 @@ class Channel final : public HandleLifetime {
   Watch watch_;
   ForkCopies fork_copies_;
   Observers observers_;
+  std::int64_t views_counted_ns_ = 0;  ///< Under the lock: when a subscriber last counted them.
 };
 
 /// All channels of this process, for the fork handlers and for close_all_handles().

@@ -43,7 +43,7 @@ ErrorCode Channel::push_many(std::span<const RawMessage> messages, Deadline& dea
     if (unlocked != ErrorCode::ok) return unlocked;
     if (pushed > before) {
       check_for_deaths(0);
-      ring_->data_event().wake_one();
+      ring_->wake_readers();
     }
     if (pushed == messages.size() || pushed - before == kMaxInOneHold) continue;
     const RawMessage& next = messages[pushed];
@@ -75,15 +75,15 @@ ErrorCode Channel::pop_many(std::size_t max_count, Deadline& deadline,
 
 std::size_t Channel::take_queued(std::span<Message> messages, const Likeness* likeness) noexcept {
   messages = messages.first(std::min(messages.size(), kMaxInOneHold));
-  const std::size_t likely = std::min<std::size_t>(messages.size(), ring_->blocks().queued());
+  const std::size_t likely = std::min<std::size_t>(messages.size(), ring_->waiting_messages());
   platform::buffer_pool::prepare_small(static_cast<int>(likely));
-  ring_->blocks().prefetch_queue(messages.size());
+  if (!ring_->subscribes()) ring_->blocks().prefetch_queue(messages.size());
   Deadline now(0);
   if (messages.empty() || lock(now) != ErrorCode::ok) return 0;
   // A damaged message is left to the next pop, which reports it.
   const auto next_can_be_taken = [&]() noexcept {
     const Blocks& blocks = ring_->blocks();
-    const std::uint32_t head = blocks.head();
+    const std::uint32_t head = next_message();
     if (head == kNone) return false;
     const BlockFields fields = ring_->segment().read_fields(head);
     if (!ring_->segment().plausible(head, fields, true)) return false;

@@ -35,6 +35,7 @@ void Channel::close(std::int64_t deadline_ns) noexcept {
       ring_->header().lost += lost;
       ring_->unlock();
     }
+    if (ring_->subscribes()) release_held();
     ring_->give_up_role(options_.open.role, options_.auto_unlink, holds_anything(), lock_by_ns);
   }
   // A consumer that has closed cleanly lost nothing: its views are KEPT, not BORROWED. With

@@ -77,7 +77,7 @@ template <class Target>
 ErrorCode Channel::pop_into(Target& target, Deadline& deadline) noexcept {
   check_for_deaths(0);
   // The next pop finishes what this thread had.
-  if (ring_->redelivers()) redelivery_.finish_popped(false);
+  if (ring_->must_finish()) redelivery_.finish_popped(false);
   ErrorCode result = lock_and_try_pop(target, deadline);
   if (result == ErrorCode::timeout && deadline.never_waits()) return ErrorCode::buffer_empty;
   if (result == ErrorCode::buffer_empty) result = pop_slowly(target, deadline);
@@ -100,9 +100,11 @@ template ErrorCode Channel::lock_and_try_pop(Latest& target, Deadline& deadline)
 
 /// Under the lock: takes the head of the queue.
 ErrorCode Channel::try_pop(Message& message) noexcept {
+  if (ring_->subscribes()) [[unlikely]]
+    return try_pop_shared(message);
   Blocks& blocks = ring_->blocks();
   const std::uint32_t index = blocks.head();
-  if (index == kNone) return ending_.answer();
+  if (index == kNone) return nothing_queued();
   const BlockFields fields = ring_->segment().read_fields(index);
   const StateWord word = blocks.word_of(index);
   if (state_of(word) != State::kReady || !ring_->segment().plausible(index, fields, true)) {
@@ -111,22 +113,40 @@ ErrorCode Channel::try_pop(Message& message) noexcept {
   message.id_ = fields.sequence;
   message.deliveries_ = deliveries_of(word) + 1;
   if (fields.payload_bytes + fields.metadata_bytes <= kInlineBytes && !ring_->redelivers()) {
-    return take_small(message, index, fields, word);
+    const ErrorCode copied = copy_small(message, index, fields, word);
+    if (copied == ErrorCode::ok) [[likely]]
+      blocks.free_head(index, fields, word);
+    if (copied == ErrorCode::corrupt_payload) blocks.drop_head();
+    return copied;
   }
   message.is_view_ = blocks.may_view(index, fields);
   if (!message.is_view_ && blocks.collect()) message.is_view_ = blocks.may_view(index, fields);
   message.word_ = blocks.borrow_head(index, fields);
   count_acquired();
+  refer_to_block(message, index, fields);
+  return ErrorCode::ok;
+}
+
+inline void Channel::refer_to_block(Message& message, std::uint32_t index,
+                                    const BlockFields& fields) noexcept {
   message.channel_ = this;
   message.descriptor_ = index;
   message.payload_ = {ring_->segment().arena() + fields.offset,
                       static_cast<std::size_t>(fields.payload_bytes)};
-  message.metadata_ = blocks.metadata_of(fields);
-  return ErrorCode::ok;
+  message.metadata_ = ring_->blocks().metadata_of(fields);
+}
+
+/// Under the lock: may there be more?
+ErrorCode Channel::nothing_queued() noexcept {
+  // A worker was here before the first producer said what the ring is.
+  if (ring_->blocks().is_broadcast()) [[unlikely]]
+    return ErrorCode::option_mismatch;
+  return ending_.answer();
 }
 
 /// Under the lock: takes the last message, or gives up as many as one hold may.
 ErrorCode Channel::try_pop(Latest& latest) noexcept {
+  if (ring_->subscribes()) return try_pop_shared(latest);
   const Blocks& blocks = ring_->blocks();
   // Behind faster producers the end of the queue would stay out of reach; what was the newest when
   // this call began does not.
@@ -141,9 +161,10 @@ ErrorCode Channel::try_pop(Latest& latest) noexcept {
 
 /// Under the lock: tells of the head and leaves it.
 ErrorCode Channel::try_pop(Peek& peek) noexcept {
+  if (ring_->subscribes()) return try_pop_shared(peek);
   Blocks& blocks = ring_->blocks();
   const std::uint32_t index = blocks.head();
-  if (index == kNone) return ending_.answer();
+  if (index == kNone) return nothing_queued();
   const BlockFields fields = ring_->segment().read_fields(index);
   if (state_of(blocks.word_of(index)) != State::kReady ||
       !ring_->segment().plausible(index, fields, true)) {
@@ -153,17 +174,22 @@ ErrorCode Channel::try_pop(Peek& peek) noexcept {
     blocks.drop_head();
     return ErrorCode::corrupt_payload;
   }
-  MessageHead& head = peek.head;
-  head.payload_bytes = fields.payload_bytes;
-  head.queued = blocks.queued();
-  peek.metadata_bytes = fields.metadata_bytes;
-  blocks.metadata_of(fields).copy(head.metadata_json.data(), head.metadata_json.size());
+  tell_of(fields, peek);
   return ErrorCode::ok;
 }
 
-/// Under the lock: copies the message and frees its block.
-ErrorCode Channel::take_small(Message& message, std::uint32_t index, const BlockFields& fields,
-                              StateWord word) noexcept {
+void Channel::tell_of(const BlockFields& fields, Peek& peek) const noexcept {
+  peek.head.payload_bytes = fields.payload_bytes;
+  peek.head.queued = ring_->waiting_messages();
+  peek.metadata_bytes = fields.metadata_bytes;
+  std::string& metadata = peek.head.metadata_json;
+  ring_->blocks().metadata_of(fields).copy(metadata.data(), metadata.size());
+}
+
+/// Under the lock: copies the message, whose block can then go. Without memory nothing has
+/// happened; corrupt_payload is for the caller to act on.
+inline ErrorCode Channel::copy_small(Message& message, std::uint32_t index,
+                                     const BlockFields& fields, StateWord word) noexcept {
   const BlockPlan plan = fields.plan();
   const std::size_t metadata_begin = metadata_place(plan.payload_bytes);
   std::byte* buffer = platform::buffer_pool::acquire(metadata_begin + fields.metadata_bytes);
@@ -171,14 +197,12 @@ ErrorCode Channel::take_small(Message& message, std::uint32_t index, const Block
   const std::byte* block = ring_->segment().arena() + fields.offset;
   if (!red_zone::intact(block, plan, index, generation_of(word))) {
     platform::buffer_pool::release(buffer);
-    ring_->blocks().drop_head();
     return ErrorCode::corrupt_payload;
   }
   std::memcpy(buffer, block, plan.payload_bytes);
   if (fields.metadata_bytes > 0) {
     std::memcpy(buffer + metadata_begin, block + plan.metadata_offset(), fields.metadata_bytes);
   }
-  ring_->blocks().free_head(index, fields, word);
   message.buffer_ = buffer;
   message.payload_ = {buffer, static_cast<std::size_t>(plan.payload_bytes)};
   message.metadata_ = {reinterpret_cast<const char*>(buffer + metadata_begin),
@@ -212,7 +236,7 @@ ErrorCode Channel::complete_borrow(Message& message) noexcept {
       message.buffer_ = buffer;
       if (!message.is_view_) message.payload_ = {buffer, payload_bytes};
     }
-    if (ring_->redelivers()) {
+    if (ring_->must_finish()) {
       if (!redelivery_.add(index, message.word_, message.is_view_)) {
         put_back(message, platform::now_ns() + Redelivery::kRequeueWaitNs);
         release(message);
@@ -235,7 +259,10 @@ void Channel::drop_borrowed(Message& message) noexcept {
   const StateWord word = message.word_;
   release(message);
   Deadline deadline(platform::kSecond);
-  if (lock(deadline) != ErrorCode::ok) {
+  if (ring_->subscribes()) {
+    ring_->subscription().count_missed();  // What workers make of it is their business.
+    ring_->release_share(index, word);
+  } else if (lock(deadline) != ErrorCode::ok) {
     ring_->release_block(index, word);
   } else {
     if (ring_->blocks().word_of(index) == word) ring_->blocks().drop(index);
@@ -250,12 +277,18 @@ void Channel::drop_borrowed(Message& message) noexcept {
 void Channel::give_back(Message& message) noexcept {
   message.channel_ = nullptr;
   const std::uint32_t index = std::exchange(message.descriptor_, Message::kNoBlock);
-  if (ring_->redelivers()) return redelivery_.release(index, message.word_);
-  ring_->release_block(index, message.word_);
+  if (ring_->subscribes()) {
+    ring_->release_share(index, message.word_);
+  } else if (ring_->redelivers()) {
+    return redelivery_.release(index, message.word_);
+  } else {
+    ring_->release_block(index, message.word_);
+  }
   count_release();
 }
 
 bool Channel::take_back(Message& message, std::int64_t deadline_ns) noexcept {
+  if (ring_->subscribes()) return take_back_shared(message);
   const bool redelivers = ring_->redelivers();
   if (forked() || message.descriptor_ == Message::kNoBlock ||
       (redelivers && !redelivery_.forget(message.descriptor_, message.word_))) {
@@ -271,6 +304,7 @@ bool Channel::take_back(Message& message, std::int64_t deadline_ns) noexcept {
 
 /// BORROWED -> READY for a message that nobody has seen; see `take_back`.
 bool Channel::put_back(Message& message, std::int64_t deadline_ns) noexcept {
+  if (ring_->subscribes()) return keep_in_hand(message);
   const std::uint32_t index = std::exchange(message.descriptor_, Message::kNoBlock);
   message.channel_ = nullptr;
   message.payload_ = {};
@@ -304,16 +338,17 @@ void Channel::release(Message& message) noexcept {
 }
 
 void Channel::finish(Message& message) noexcept {
-  if (forked() || message.descriptor_ == Message::kNoBlock || !ring_->redelivers()) return;
+  if (forked() || message.descriptor_ == Message::kNoBlock || !ring_->must_finish()) return;
   redelivery_.finish(message.descriptor_, message.word_);
 }
 
 void Channel::requeue(Message& message) noexcept {
-  if (forked() || message.descriptor_ == Message::kNoBlock || !ring_->redelivers()) return;
+  if (forked() || message.descriptor_ == Message::kNoBlock || !ring_->must_finish()) return;
   redelivery_.requeue(message.descriptor_, message.word_);
 }
 
 void Channel::count_damaged(std::uint64_t id) noexcept {
+  if (ring_->subscribes()) return ring_->subscription().count_missed();
   if (!forked() && ring_->redelivers() && id != 0 && !redelivery_.finish(id)) return;
   Deadline deadline(platform::kSecond);
   if (lock(deadline) != ErrorCode::ok) return;

@@ -37,13 +37,17 @@ ErrorCode Channel::push(std::string_view metadata, std::span<const std::byte> pa
                         Deadline& deadline) noexcept {
   metadata = stored_form(metadata);
   if (payload.size() + metadata.size() > kInlineBytes) {
-    Loan loan;
-    const ErrorCode lent =
-        this->loan(payload.size(), metadata.size(), metadata.size(), deadline, loan);
-    if (lent != ErrorCode::ok) return lent;
-    platform::copy(loan.bytes_.data(), payload.data(), payload.size());
-    const ErrorCode published = publish(loan, metadata, deadline);
-    if (published != ErrorCode::ok) abandon(loan);
+    ErrorCode published = ErrorCode::no_consumers;
+    // Of a broadcast ring the last subscriber may leave in between: the next one is waited for.
+    while (published == ErrorCode::no_consumers) {
+      Loan loan;
+      const ErrorCode lent =
+          this->loan(payload.size(), metadata.size(), metadata.size(), deadline, loan);
+      if (lent != ErrorCode::ok) return lent;
+      platform::copy(loan.bytes_.data(), payload.data(), payload.size());
+      published = publish(loan, metadata, deadline);
+      if (published != ErrorCode::ok) abandon(loan);
+    }
     if (published != ErrorCode::timeout) return published;
     const BlockPlan plan{payload.size(), metadata.size()};
     tell_refused({payload.size() + metadata.size(), plan.block_bytes()});
@@ -53,7 +57,7 @@ ErrorCode Channel::push(std::string_view metadata, std::span<const std::byte> pa
   PushRequest request = inline_request(metadata, payload);
   if (request.message_bytes > geometry().total_data_bytes) return ErrorCode::message_too_large;
   const ErrorCode result = take_block(request, deadline);
-  if (result == ErrorCode::ok) ring_->data_event().wake_one();
+  if (result == ErrorCode::ok) ring_->wake_readers();
   return result;
 }
 
@@ -129,12 +133,16 @@ ErrorCode Channel::publish(Loan& loan, std::string_view metadata, Deadline& dead
     ring_->unlock();
     return ErrorCode::corrupt_buffer;  // Others took us for dead and freed the block.
   }
+  if (ring_->header().consumers == 0 && blocks.is_broadcast()) [[unlikely]] {
+    ring_->unlock();
+    return ErrorCode::no_consumers;  // Nobody would ever get it.
+  }
   blocks.set_metadata_bytes(loan.descriptor_, static_cast<std::uint32_t>(metadata.size()));
   admission_.note_published(blocks.publish(loan.descriptor_, loan.word_));
   const ErrorCode unlocked = ring_->unlock();
   loan.channel_ = nullptr;
   loan.bytes_ = {};
-  ring_->data_event().wake_one();
+  ring_->wake_readers();
   // Last: a handle that was closed meanwhile, by another thread, ends with what it has handed out.
   count_release();
   return unlocked;

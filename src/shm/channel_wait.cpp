@@ -171,7 +171,8 @@ ErrorCode Channel::reserve_and_try_push(PushRequest& request, Deadline& deadline
   request.no_memory = got < wanted;
   if (ring_->blocks().word_of(request.descriptor) == request.word) {
     growth.move_mark(request, part, got);
-    if (part == PushRequest::Reserve::relief && got == wanted) {
+    const bool nobody_reads = ring_->header().consumers == 0 && ring_->blocks().is_broadcast();
+    if (part == PushRequest::Reserve::relief && got == wanted && !nobody_reads) {
       fill_inline(request);
       result = ErrorCode::ok;
     } else {
@@ -222,14 +223,14 @@ ErrorCode Channel::pop_slowly(Target& target, Deadline& deadline) noexcept {
   }
   Header& header = ring_->header();
   const auto something_came = [&]() noexcept {
-    return header.queued.load(std::memory_order_relaxed) != 0 || ring_->refusal() != ErrorCode::ok;
+    return ring_->waiting_messages() != 0 || ring_->refusal() != ErrorCode::ok;
   };
   ErrorCode result = ErrorCode::buffer_empty;
   std::int64_t start_ns = 0;
   std::int64_t explain_at_ns = 0;
   while (true) {
     const bool hit = spin_.spin(header.pushed_on, something_came);
-    const std::uint32_t announced = hit ? 0 : ring_->data_event().announce();
+    const std::uint32_t announced = hit ? 0 : ring_->answer_event().announce();
     result = lock_and_try_pop(target, deadline);
     if (result != ErrorCode::buffer_empty) break;
     const std::int64_t now_ns = platform::now_ns();
@@ -256,13 +257,13 @@ ErrorCode Channel::pop_slowly(Target& target, Deadline& deadline) noexcept {
     if (hit) continue;
     header.consumer_waits.fetch_add(1, std::memory_order_relaxed);
     // With redelivery a message may come back from the dead at any time.
-    const std::int64_t slice_ns = idle_slice(ring_->redelivers() ? 0 : now_ns - start_ns);
-    ring_->data_event().sleep(announced, std::min(left_ns, slice_ns));
+    const std::int64_t slice_ns = idle_slice(ring_->must_finish() ? 0 : now_ns - start_ns);
+    ring_->answer_event().sleep(announced, std::min(left_ns, slice_ns));
     spin_.slept(platform::now_ns() - now_ns);
   }
   ring_->note_no_wait();
   // A wake that came with the deadline, Ctrl-C or close() is passed on.
-  if (result != ErrorCode::ok) ring_->data_event().wake_one();
+  if (result != ErrorCode::ok) ring_->pass_wake_on();
   return result;
 }
 template ErrorCode Channel::pop_slowly(Message& target, Deadline& deadline) noexcept;

@@ -12,6 +12,7 @@ namespace {
 
 /// What of the header is copied: the lists of the allocator behind it are nobody's business here.
 constexpr std::size_t kHeaderBytes = offsetof(Header, quick);
+constexpr std::size_t kEntriesBegin = offsetof(Header, entries);
 /// What every push or pop changes: the line of the lock and that of `queued`.
 constexpr std::size_t kHotBegin = offsetof(Header, lock);
 constexpr std::size_t kHotBytes = offsetof(Header, data_event) - kHotBegin;
@@ -77,21 +78,59 @@ int ControlCopy::copy(const Source& source, Extent extent) {
     return std::span<std::byte>(piece.bytes).first(sizeof(Descriptor));
   };
   if (const int error = source(relief, descriptor_in(relief_))) return error;
-  const std::uint32_t head = header().queue_head;
-  if (head < mark() || head == geometry_.relief_descriptor()) {  // Backed by memory.
-    const std::uint64_t offset = geometry_.offset_of_descriptor(head);
-    if (const int error = source(offset, descriptor_in(head_))) return error;
+  if (const int error = copy_head(source)) return error;
+  if (extent != Extent::everything) return 0;
+  if (const int error = copy_blocks(source)) return error;
+  return has_records() ? copy_records(source) : 0;
+}
+
+template <class Source>
+int ControlCopy::copy_head(const Source& source) {
+  std::uint32_t head = header().queue_head;
+  const bool is_broadcast =
+      (header().options.load(std::memory_order_relaxed) & kOptionBroadcast) != 0;
+  if (is_broadcast && has_records()) {
+    // Two indices stand in one word.
+    const std::uint64_t place = header().front & geometry_.order_mask;
+    std::array<std::uint32_t, 2> pair{};
+    const auto bytes = std::as_writable_bytes(std::span(pair));
+    const std::uint64_t offset = geometry_.order_offset + place / 2 * sizeof pair;
+    if (const int error = source(offset, bytes)) return error;
+    head = pair[place % 2];
   }
-  return extent == Extent::everything ? copy_blocks(source) : 0;
+  if (head >= mark() && head != geometry_.relief_descriptor()) return 0;  // Not backed by memory.
+  const auto target = std::span<std::byte>(head_.bytes).first(sizeof(Descriptor));
+  return source(geometry_.offset_of_descriptor(head), target);
+}
+
+template <class Source>
+int ControlCopy::copy_records(const Source& source) {
+  records_ = std::vector<Record>(blocks_);
+  const auto table = std::as_writable_bytes(std::span(records_));
+  const std::size_t main_bytes = (blocks_ - 1) * sizeof(Record);
+  if (const int error = source(geometry_.records_offset, table.first(main_bytes))) return error;
+  const std::uint64_t relief = geometry_.relief_descriptor();
+  return source(geometry_.records_offset + relief * sizeof(Record), table.subspan(main_bytes));
+}
+
+std::uint64_t ControlCopy::shares(std::uint32_t place) const noexcept {
+  if (place >= records_.size()) return 0;
+  const StateWord word = block(place).state.load(std::memory_order_relaxed);
+  const ShareWord shares = records_[place].shares.load(std::memory_order_relaxed);
+  const bool is_of_now = generation_of_shares(shares) == generation_of(word);
+  return is_shared(word) && is_published(word) && is_of_now ? bits_of(shares) : 0;
 }
 
 template <class Source>
 int ControlCopy::copy_header(const Source& source) {
   const auto whole = std::span<std::byte>(header_.bytes).first(kHeaderBytes);
   const auto hot = whole.subspan(kHotBegin, kHotBytes);
+  const auto entries =
+      std::span<std::byte>(header_.bytes).subspan(kEntriesBegin, sizeof(Header::entries));
   std::array<std::byte, kHotBytes> again{};
   for (int look = 0; look < kMostLooks; ++look) {
     if (const int error = source(0, whole)) return error;
+    if (const int error = source(kEntriesBegin, entries)) return error;
     if (const int error = source(kHotBegin, again)) return error;
     const Owner holder = header().lock.load(std::memory_order_relaxed) & ~kLockWaiters;
     if (holder == 0 && std::equal(again.begin(), again.end(), hot.begin())) break;

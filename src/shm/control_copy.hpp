@@ -49,7 +49,8 @@ class ControlCopy {
   [[nodiscard]] const Descriptor& relief() const noexcept {
     return *reinterpret_cast<const Descriptor*>(relief_.bytes.data());
   }
-  /// That of the oldest message, as the header names it; FREE if none is queued.
+  /// That of the oldest message, as the header names it; FREE if none is queued. On a broadcast
+  /// ring that of the first which the foremost subscriber has not read.
   [[nodiscard]] const Descriptor& head() const noexcept {
     return *reinterpret_cast<const Descriptor*>(head_.bytes.data());
   }
@@ -62,6 +63,8 @@ class ControlCopy {
   [[nodiscard]] std::uint32_t index_of(std::uint32_t place) const noexcept {
     return place + 1 == blocks_ ? geometry_.relief_descriptor() : place;
   }
+  /// Bits of the subscribers that have not finished the message in this block.
+  [[nodiscard]] std::uint64_t shares(std::uint32_t place) const noexcept;
   /// Whether the block has not changed while it was copied.
   [[nodiscard]] bool stood_still(std::uint32_t place) const noexcept { return still_[place]; }
 
@@ -80,7 +83,14 @@ class ControlCopy {
   template <class Source>
   int copy_header(const Source& source);
   template <class Source>
+  int copy_head(const Source& source);
+  template <class Source>
   int copy_blocks(const Source& source);
+  template <class Source>
+  int copy_records(const Source& source);
+  [[nodiscard]] bool has_records() const noexcept {
+    return header().records_backed.load(std::memory_order_relaxed) != 0;
+  }
 
   Geometry geometry_;
   Piece<sizeof(Header)> header_;
@@ -89,6 +99,7 @@ class ControlCopy {
   std::vector<Piece<128>> slots_;
   std::vector<Piece<128>> descriptors_;
   std::vector<bool> still_;
+  std::vector<Record> records_;  ///< Of `blocks_`; none if no subscriber ever came.
   std::uint32_t slots_end_ = 0;
   std::uint32_t blocks_ = 0;
 };

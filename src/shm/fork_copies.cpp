@@ -24,7 +24,8 @@ void ForkCopies::save() noexcept {
       const State state = state_of(word);
       const bool in_use =
           state == State::kLoaned || state == State::kBorrowed || state == State::kKept;
-      if (!in_use || owner_of(word) != ring_.participants().self()) continue;
+      const bool is_ours = in_use && owner_of(word) == ring_.participants().self();
+      if (!is_ours && !ring_.has_in_hand(index, word)) continue;
       const BlockFields fields = ring_.segment().read_fields(index);
       if (fields.payload_bytes == 0 || !ring_.segment().plausible(index, fields, true)) continue;
       ranges.push_back({fields.offset / page * page,

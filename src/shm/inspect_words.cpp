@@ -17,8 +17,8 @@ std::string_view word_for(Value value, const std::array<std::string_view, kCount
 constexpr std::array<std::string_view, 8> kStates = {
     "live",    "waiting for a consumer", "orphan",     "retired",
     "damaged", "other version",          "not a ring", "no permission"};
-constexpr std::array<std::string_view, 5> kRoles = {"producer", "consumer", "attaching", "closed",
-                                                    "gone"};
+constexpr std::array<std::string_view, 6> kRoles = {"producer",  "consumer", "subscriber",
+                                                    "attaching", "closed",   "gone"};
 constexpr std::array<std::string_view, 5> kProcessStates = {"running", "sleeping", "stopped",
                                                             "dead", "unknown"};
 constexpr std::array<std::string_view, 5> kWaits = {"nothing", "a message", "room", "a consumer",

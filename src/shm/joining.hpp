@@ -12,6 +12,11 @@ namespace ipc0cp::shm {
 /// Permission bits as people write them, for example 0o640.
 std::string octal(unsigned mode);
 
+/// What a producer decides for good, as bits of `Header::options`.
+std::uint32_t fixed_options(const OpenOptions& options) noexcept;
+/// Why a consumer that shares messages with others cannot be here.
+std::string no_worker_text(const std::string& name);
+
 // All of the rest need the lock, after a recovery of whoever was found dead.
 
 /// The first producer decides the options of a ring that a consumer made; later ones must agree.
@@ -26,7 +31,7 @@ std::string keep_or_discard_leftovers(AttachedRing& ring, const OpenOptions& opt
 /// told so instead of waiting for another: it was late, or there was nothing to send.
 bool answer_is_kept(const Header& header, const OpenOptions& options) noexcept;
 
-/// Becomes a producer or a consumer.
-void take_role(AttachedRing& ring, const OpenOptions& options);
+/// Becomes a producer, a worker or a subscriber. False: there are 40 subscribers already.
+bool take_role(AttachedRing& ring, const OpenOptions& options);
 
 }  // namespace ipc0cp::shm

@@ -9,8 +9,9 @@
 //          | Descriptor[count]           |   one per block, backed up to descriptor_mark; the last
 //          |                             |   one, always backed, is the relief block's
 //          +-----------------------------+ records_offset (a multiple of 64 KiB)
-//          | room for subscribers        |   never backed: 16 bytes per descriptor, and 4 bytes for
-//          |                             |   each of a power of two that is no less than them
+//          | Record[count]               |   what subscribers share; backed by the first of them
+//          +-----------------------------+ order_offset
+//          | order[power of two >= count]|   which descriptor has which of their messages
 //          +-----------------------------+ arena_offset (a multiple of 64 KiB)
 //          | main part                   |   blocks of messages, backed up to main_mark
 //          +-----------------------------+ arena_offset + main_bytes
@@ -33,6 +34,9 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "ipc0cp/limits.hpp"
+#include "shm/words.hpp"
+
 namespace ipc0cp::shm {
 
 inline constexpr std::uint64_t kMagic = 0x01'70'63'30'63'70'69'0A;  // "\nipc0cp" and a one
@@ -45,7 +49,6 @@ inline constexpr std::uint32_t kQuick =
 inline constexpr std::uint64_t kBlockAlignment = 64;
 inline constexpr std::uint64_t kRedZoneBytes = 16;  ///< At least; the end is rounded up to 16.
 inline constexpr std::uint64_t kGranuleBytes = 64 << 10;  ///< Alignment of the parts and the marks.
-inline constexpr std::uint32_t kMaxDeliveries = 3;
 /// So many descriptors are backed by memory at first, and at a time as the ring deepens: 16 KiB.
 inline constexpr std::uint32_t kDescriptorsAtATime = 256;
 
@@ -56,162 +59,6 @@ inline constexpr std::uint64_t kLifeByte = kTokenByte - 1;  ///< Read: attaching
 inline constexpr std::uint64_t kKeepByte = std::uint64_t{1} << 42;  ///< + slot: its owner keeps it.
 /// The token of slot 0: somebody wants the ring to stay without being a participant.
 inline constexpr std::uint64_t kKeeperByte = kTokenByte;
-
-// ---- words ----------------------------------------------------------------------------------
-
-/// Slot and incarnation of a handle: `slot 10 | incarnation 21`. Never 0 for a real owner.
-using Owner = std::uint32_t;
-inline constexpr unsigned kIncarnationBits = 21;
-inline constexpr std::uint32_t kIncarnationMask = (1U << kIncarnationBits) - 1;
-constexpr Owner make_owner(std::uint32_t slot, std::uint32_t incarnation) noexcept {
-  return slot << kIncarnationBits | (incarnation & kIncarnationMask);
-}
-constexpr std::uint32_t slot_of(Owner owner) noexcept { return owner >> kIncarnationBits; }
-constexpr std::uint32_t incarnation_of(Owner owner) noexcept { return owner & kIncarnationMask; }
-
-/// Incarnations start at 1 and go round; 0 stays free for "nobody lives here".
-constexpr std::uint32_t next_incarnation(std::uint32_t incarnation) noexcept {
-  const std::uint32_t next = (incarnation + 1) & kIncarnationMask;
-  return next == 0 ? 1 : next;
-}
-
-/// The lock word: an owner, and above it whether somebody sleeps. 0: free.
-inline constexpr std::uint32_t kLockWaiters = 1U << 31;
-
-/// Life of a block.
-///
-///   FREE -> LOANED -> READY -> BORROWED -> FREE     under the lock, but for
-///           LOANED -> ABANDONED, BORROWED -> RETURNED      which need no lock; they go onto the
-///                                                  stack of returned blocks, then -> FREE
-///   BORROWED -> KEPT -> RETURNED                   redelivery: finished, but still viewed
-///   any -> QUARANTINED                             an impossible descriptor, out of use
-enum class State : std::uint32_t {
-  kFree = 0,
-  kLoaned = 1,
-  kReady = 2,
-  kBorrowed = 3,
-  kAbandoned = 4,
-  kReturned = 5,
-  kKept = 6,
-  kQuarantined = 7,
-};
-/// Values from here on have no meaning yet; a block that shows one is impossible.
-inline constexpr std::uint32_t kStateCount = 8;
-
-/// The state word of a descriptor:
-///
-///   63   60 59           50 49                29 28     28 27        24 23              0
-///   | state 4 | owner slot 10 | owner incarnation 21 | unused 1 | deliveries 4 | generation 24 |
-///
-/// The unused bit is 0: room for "subscribers share this message".
-using StateWord = std::uint64_t;
-inline constexpr unsigned kStateShift = 60;
-inline constexpr unsigned kOwnerShift = 29;
-inline constexpr unsigned kDeliveriesShift = 24;
-inline constexpr std::uint32_t kDeliveriesMask = 0xF;
-static_assert(kMaxDeliveries <= kDeliveriesMask);
-constexpr StateWord make_state(State state, Owner owner, std::uint32_t deliveries,
-                               std::uint32_t generation) noexcept {
-  return static_cast<StateWord>(state) << kStateShift |
-         static_cast<StateWord>(owner) << kOwnerShift |
-         static_cast<StateWord>(deliveries & kDeliveriesMask) << kDeliveriesShift |
-         (generation & 0xFF'FFFFU);
-}
-constexpr State state_of(StateWord word) noexcept {
-  return static_cast<State>(word >> kStateShift);
-}
-constexpr Owner owner_of(StateWord word) noexcept {
-  return static_cast<Owner>(word >> kOwnerShift) & 0x7FFF'FFFFU;
-}
-constexpr std::uint32_t deliveries_of(StateWord word) noexcept {
-  return static_cast<std::uint32_t>(word >> kDeliveriesShift) & kDeliveriesMask;
-}
-constexpr std::uint32_t generation_of(StateWord word) noexcept {
-  return static_cast<std::uint32_t>(word) & 0xFF'FFFFU;
-}
-/// The same block in another state.
-constexpr StateWord with_state(StateWord word, State state) noexcept {
-  return (word & ~(StateWord{0xF} << kStateShift)) | static_cast<StateWord>(state) << kStateShift;
-}
-
-/// The word of the same block out of use: its generation stays.
-constexpr StateWord freed(StateWord word) noexcept {
-  return make_state(State::kFree, 0, 0, generation_of(word));
-}
-/// Given back without the lock, to be freed by whoever collects it.
-constexpr bool is_given_back(StateWord word) noexcept {
-  return state_of(word) == State::kReturned || state_of(word) == State::kAbandoned;
-}
-
-/// What the owner of a slot does. `kLingering` has left but still has loans or views; `kVoided` was
-/// certainly gone although its token is held, and waits for recover().
-enum class Role : std::uint32_t {
-  kNobody = 0,
-  kAttaching = 1,
-  kProducer = 2,
-  kConsumer = 3,
-  kLingering = 4,
-  kVoided = 5,
-};
-/// What a call waits for.
-enum class Awaited : std::uint32_t {
-  kNothing = 0,
-  kMessage = 1,
-  kRoom = 2,
-  kConsumer = 3,
-  kLock = 4,
-};
-/// The slot word: `incarnation 21 | role 8`.
-constexpr std::uint64_t make_slot_word(std::uint32_t incarnation, Role role) noexcept {
-  return static_cast<std::uint64_t>(incarnation & kIncarnationMask) << 8 |
-         static_cast<std::uint64_t>(role);
-}
-constexpr Role role_of(std::uint64_t word) noexcept { return static_cast<Role>(word & 0xFFU); }
-constexpr std::uint32_t incarnation_of_slot(std::uint64_t word) noexcept {
-  return static_cast<std::uint32_t>(word >> 8) & kIncarnationMask;
-}
-
-/// An event word: `sequence 31 | W 1`; W says that somebody sleeps or is about to.
-inline constexpr std::uint32_t kEventWaiters = 1;
-
-/// Producers that ever joined and those that closed: `joined 32 | left 32`.
-constexpr std::uint32_t joined_of(std::uint64_t word) noexcept {
-  return static_cast<std::uint32_t>(word >> 32);
-}
-constexpr std::uint32_t left_of(std::uint64_t word) noexcept {
-  return static_cast<std::uint32_t>(word);
-}
-inline constexpr std::uint64_t kOneJoined = std::uint64_t{1} << 32;
-
-/// A stream that ended so long ago tells no newcomer that it has.
-inline constexpr std::int64_t kAnswerKeptNs = 60'000'000'000;
-
-inline constexpr std::uint32_t kOptionsFixed = 1;     ///< A producer has decided the options.
-inline constexpr std::uint32_t kOptionRedeliver = 2;  ///< Blocks of dead consumers come again.
-inline constexpr std::uint32_t kOptionReserved = 4;   ///< All memory is backed, and stays so.
-
-/// A shared field that is written under the lock and may be looked at without it: every access is
-/// one relaxed load or store, so the additions are no read-modify-writes.
-template <class Word>
-class Relaxed {
- public:
-  operator Word() const noexcept {  // NOLINT: reads like the plain field it stands for
-    return value_.load(std::memory_order_relaxed);
-  }
-  constexpr Relaxed() noexcept = default;
-  constexpr explicit Relaxed(Word value) noexcept : value_(value) {}
-  Relaxed& operator=(Word value) noexcept {
-    value_.store(value, std::memory_order_relaxed);
-    return *this;
-  }
-  Relaxed& operator=(const Relaxed& other) noexcept { return *this = static_cast<Word>(other); }
-  Relaxed& operator+=(Word value) noexcept { return *this = static_cast<Word>(*this + value); }
-  Relaxed& operator-=(Word value) noexcept { return *this = static_cast<Word>(*this - value); }
-
- private:
-  std::atomic<Word> value_;
-};
-static_assert(sizeof(Relaxed<std::uint64_t>) == 8 && sizeof(Relaxed<std::uint32_t>) == 4);
 
 // ---- structures -----------------------------------------------------------------------------
 
@@ -252,14 +99,26 @@ struct alignas(128) Slot {
   std::atomic<std::int64_t> want_seen_ns;      ///< When it last said that it still waits.
   std::int64_t attached_ns;
   Relaxed<std::uint64_t> bytes;  ///< Payload and metadata of `messages`.
-  // Room, 0: how far a subscriber has read, or a producer has carried over what it forwards.
-  std::uint64_t unused_cursor;
+  /// Truth, written under the lock: the number of the next message this subscriber will be given.
+  /// Of a producer room, 0: how far it has carried over what it forwards.
+  Relaxed<std::uint64_t> cursor;
   Relaxed<std::uint32_t> waits_for;  ///< A hint, like `blocked_since_ns`: what that call waits for.
   std::uint32_t unused;
 };
 static_assert(sizeof(Slot) == 128);
 static_assert(offsetof(Slot, bytes) == 104);
 static_assert(offsetof(Slot, want_bytes) == 56);
+
+/// What a message is to subscribers; only looked at if its state word says `shared`.
+struct alignas(16) Record {
+  /// Truth. Set once by the publish, before the state; then bits are only ever cleared, each by a
+  /// CAS that heeds the generation.
+  std::atomic<ShareWord> shares;
+  /// Derived, 1: `borrowed_*` count the block, from the first borrow or view until it is free.
+  Relaxed<std::uint32_t> is_counted;
+  std::uint32_t unused;
+};
+static_assert(sizeof(Record) == 16);
 
 /// The last free and its counter: two stores made one. Redone by recover() while `valid`.
 struct Redo {
@@ -321,7 +180,7 @@ struct Header {
   Relaxed<std::uint32_t> borrowed_blocks;
   Relaxed<std::uint64_t> borrowed_bytes;
   Relaxed<std::uint32_t> producers;
-  Relaxed<std::uint32_t> consumers;
+  Relaxed<std::uint32_t> consumers;  ///< Whom a push waits for: workers, or who subscribes.
 
   // Polled by spinning waiters, so apart from the rest.
   alignas(64) std::atomic<std::uint32_t> queued;  ///< Derived: messages in the queue.
@@ -329,11 +188,14 @@ struct Header {
   // Hints for who spins; 0: nothing is known.
   Relaxed<std::uint32_t> pushed_on;  ///< The processor of the last push, from 1.
   Relaxed<std::uint32_t> popped_on;  ///< The same of the last pop.
-  std::uint64_t unused_hint;
+  /// Derived: the number of the last shared message, for subscribers that wait.
+  std::atomic<std::uint64_t> published;
   /// For statistics, never rebuilt: payload and metadata of all that was published. Each death in
   /// the middle of a publish may leave that one message out.
   Relaxed<std::uint64_t> pushed_bytes;
-  std::uint64_t unused_subscribers[4];  ///< Room, 0: who subscribes, and how far they are.
+  Relaxed<std::uint64_t> subscriber_bits;  ///< Derived: entries that get shares.
+  Relaxed<std::uint64_t> front;            ///< Derived: the highest cursor, on a broadcast ring.
+  std::uint64_t unused_queued[2];
 
   alignas(64) std::atomic<std::uint32_t> data_event;     ///< Something was published.
   alignas(64) std::atomic<std::uint32_t> space_event;    ///< Something was returned.
@@ -350,7 +212,8 @@ struct Header {
   Relaxed<std::uint64_t> lost;
   Relaxed<std::uint64_t> dropped;
   std::atomic<std::uint32_t> descriptor_mark;  ///< Descriptors [0, mark) are backed by memory.
-  std::uint32_t unused_truth;
+  /// Truth, 1: records and order are backed by memory. Nobody touches them before.
+  std::atomic<std::uint32_t> records_backed;
   alignas(64) Redo redo;
   Relaxed<std::uint64_t> repaired_deaths;
   Relaxed<std::uint64_t> overflowed;   ///< Truth, like `lost`: given up unread.
@@ -365,6 +228,7 @@ struct Header {
   Relaxed<std::uint32_t> address_tail;
   Relaxed<std::uint32_t> growing;    ///< Block whose memory is got or given back, kNone: none.
   Relaxed<std::uint32_t> slots_end;  ///< One more than the highest slot ever used.
+  Relaxed<std::uint32_t> workers;    ///< Consumers that do not subscribe.
   alignas(64) std::atomic<std::int64_t> last_sweep_ns;  ///< When somebody last looked for deaths.
   std::atomic<std::uint32_t> recovery_wanted;
   Relaxed<std::uint32_t> priority;  ///< Owner of the oldest want, 0: none.
@@ -375,10 +239,11 @@ struct Header {
   alignas(64) std::uint64_t bin_summary;
   std::uint64_t bin_words[kBinWords];
   std::uint32_t bins[kBinCount];
-  // Room for subscribers, 0: their event word, and an entry for each of 40.
-  alignas(64) std::uint64_t unused_event[8];
-  std::uint64_t unused_entries[40];
+  alignas(64) std::atomic<std::uint32_t> share_event;  ///< A shared message was published.
+  std::uint32_t unused_event[15];
+  std::atomic<EntryWord> entries[kSubscriberCount];  ///< Truth: who subscribes.
 };
+static_assert(kSubscriberCount == kMaxSubscribers);
 static_assert(offsetof(Header, options) == 96 && offsetof(Header, ended_ns) == 104);
 static_assert(offsetof(Header, required_features) == 112 && offsetof(Header, lock) == 128);
 static_assert(offsetof(Header, queued) == 192 && offsetof(Header, pushed_bytes) == 216);
@@ -387,6 +252,6 @@ static_assert(offsetof(Header, returned_head) == 384);
 static_assert(offsetof(Header, joined_left) == 448);
 static_assert(offsetof(Header, redo) == 512 && offsetof(Header, overflowed) == 552);
 static_assert(offsetof(Header, bins) % 4 == 0);
-static_assert(offsetof(Header, unused_event) == 3520 && sizeof(Header) <= 4096);
+static_assert(offsetof(Header, share_event) == 3520 && sizeof(Header) <= 4096);
 
 }  // namespace ipc0cp::shm

@@ -20,6 +20,8 @@ const char* name_of(inspect::Role role) noexcept {
       return "producer";
     case inspect::Role::consumer:
       return "consumer";
+    case inspect::Role::subscriber:
+      return "subscriber";
     case inspect::Role::closed:
       return "closed handle";
     case inspect::Role::attaching:
@@ -93,7 +95,18 @@ std::string describe_wait(const std::string& ring, const inspect::Ring& snapshot
          std::to_string(stats.total_data_bytes) + " bytes in use";
 }
 
-std::string advice(const std::string& ring, Wait wait, bool any_stopped, bool any_held) {
+/// Null: none has anything to read, or what it has is given up for want of room.
+const Participant* furthest_behind(const inspect::Ring& snapshot) noexcept {
+  const Participant* furthest = nullptr;
+  for (const Participant& participant : snapshot.participants) {
+    if (participant.unread == 0 || participant.drops_oldest) continue;
+    if (furthest == nullptr || participant.unread > furthest->unread) furthest = &participant;
+  }
+  return furthest;
+}
+
+std::string advice(const std::string& ring, Wait wait, bool any_stopped, bool any_held,
+                   bool any_behind) {
   if (any_stopped) return "Let the stopped process go on (SIGCONT), or end it.";
   if (wait == Wait::kLock) {
     return "The lock is only ever taken from the dead: look what its holder does, or end it.";
@@ -101,6 +114,11 @@ std::string advice(const std::string& ring, Wait wait, bool any_stopped, bool an
   if (wait == Wait::kConsumer) {
     return "Start a consumer, or remove the ring (ipc0cp rm --force " + ring +
            "; without that program: rm " + path_of(ring) + ").";
+  }
+  if (any_behind) {
+    return "What one subscriber has not read keeps its room: read faster there, let it miss "
+           "messages (overflow=\"drop_oldest\"), or make the ring larger (total_data_bytes, "
+           "max_messages).";
   }
   if (any_held) {
     return "Consumers: let go of views that are not needed, or pop with a copy; or make the ring "
@@ -123,7 +141,13 @@ std::string explain_wait(const AttachedRing& ring, Wait wait) {
     if (participant.has_lock) text += participant.blocks() == 0 ? "the lock" : "the lock and ";
     if (participant.blocks() > 0) text += holding_of(participant);
   }
-  return text + ". " + advice(ring.name(), wait, any_stopped, any_held);
+  const Participant* behind = wait == Wait::kRoom ? furthest_behind(snapshot) : nullptr;
+  if (behind != nullptr) {
+    any_stopped |= is_stopped(*behind);
+    text += "; " + describe(*behind) + " is furthest behind, with " +
+            std::to_string(behind->unread) + " message(s) unread";
+  }
+  return text + ". " + advice(ring.name(), wait, any_stopped, any_held, behind != nullptr);
 }
 
 std::string explain_silence(const AttachedRing& ring, std::uint32_t expected_producers,

@@ -148,4 +148,11 @@ void too_many_handles(const std::string& name) {
                                                     "close some");
 }
 
+void too_many_subscribers(const std::string& name) {
+  throw Error(ErrorCode::too_many_participants,
+              quoted(name) + " has " + std::to_string(kMaxSubscribers) +
+                  " subscribers already, the most there can be; close some, or hand messages on "
+                  "through a second ring");
+}
+
 }  // namespace ipc0cp::shm::open_errors

@@ -37,5 +37,6 @@ std::string beyond_memory_limit(const std::string& name, std::uint64_t needed_by
 [[noreturn]] void other_max_messages(const std::string& name, std::uint32_t has,
                                      std::uint32_t asked);
 [[noreturn]] void too_many_handles(const std::string& name);
+[[noreturn]] void too_many_subscribers(const std::string& name);
 
 }  // namespace ipc0cp::shm::open_errors

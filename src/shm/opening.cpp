@@ -187,6 +187,7 @@ class Opening {
     // A ring that is given up is about to make room for one of any size.
     if (ring.header().retired.load(std::memory_order_acquire) == 0) check_sizes(geometry);
     claim_slot(file);
+    back_records(ring);
     lock_patiently(ring);
     // The slot's word shows the newcomer already, so this death has to be counted here.
     if (ring.participants().predecessor_died()) ring.recover(1);
@@ -203,9 +204,14 @@ class Opening {
     }
     const std::string note = keep_or_discard_leftovers(ring, options_);
     const int not_kept = keep_ring(ring);
-    if (not_kept == 0) take_role(ring, options_);
+    bool has_place = not_kept != 0 || take_role(ring, options_);
+    if (!has_place) {  // An entry may be left of somebody who has gone.
+      ring.recover();
+      has_place = take_role(ring, options_);
+    }
     ring.unlock();
     if (not_kept != 0) open_errors::system_failure("cannot keep " + path_, not_kept);
+    if (!has_place) open_errors::too_many_subscribers(options_.name);
     platform::unlock_byte(ring.participants().token_file(), kLifeByte);
     remove_if_retired(ring.participants().token_file(), options_.name);
     ring.wake_everybody();
@@ -242,6 +248,16 @@ class Opening {
     if (claimed != ErrorCode::ok) {
       open_errors::system_failure("cannot lock bytes of " + path_, errno);
     }
+  }
+
+  /// The first subscriber backs what subscribers share; others cost a ring nothing.
+  void back_records(AttachedRing& ring) const {
+    if (options_.role != Role::kSubscriber || ring.segment().has_records()) return;
+    if (ring.segment().reserve_records(ring.participants().probe_file()) != 0) {
+      open_errors::no_space(options_.name,
+                            ring.geometry().arena_offset - ring.geometry().records_offset);
+    }
+    ring.header().records_backed.store(1, std::memory_order_release);
   }
 
   /// Does what `keep` asks for, if it does. Before the role: the ring is never there unkept.
@@ -339,16 +355,15 @@ class Opening {
       open_errors::no_space(options_.name, geometry.offset_of_descriptor(mark));
     }
     const bool producer = options_.role == Role::kProducer;
-    ring.initialise(!producer ? 0
-                              : kOptionsFixed | (options_.redeliver ? kOptionRedeliver : 0) |
-                                    (options_.reserve ? kOptionReserved : 0),
-                    mark);
+    const std::uint32_t reserved = options_.reserve ? kOptionReserved : 0;
+    ring.initialise(producer ? fixed_options(options_) | reserved : 0, mark);
     if (options_.reserve) reserve_everything(ring, file.mapped);
     ring.recover_orphan();
     claim_slot(file);
     if (const int error = keep_ring(ring)) {
       open_errors::system_failure("cannot keep " + path_, error);
     }
+    back_records(ring);
     take_role(ring, options_);
   }
 

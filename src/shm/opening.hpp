@@ -27,7 +27,10 @@ struct OpenOptions {
   InterruptCheck interrupt_check = nullptr;
   /// Set by others when nobody wants the ring any more; may be null.
   const std::atomic<bool>* given_up = nullptr;
-  bool keep = false;  ///< A producer that wants the ring to stay though consumers leave.
+  bool keep = false;       ///< A producer that wants the ring to stay though consumers leave.
+  bool broadcast = false;  ///< A producer whose messages all consumers get, each of them.
+  /// Of a subscriber: what it has not read is given up for want of room.
+  bool drops = false;
 };
 
 /// Opens or creates the ring and joins it.

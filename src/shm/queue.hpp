@@ -68,17 +68,21 @@ class Queue {
     count(1, message_bytes);
   }
 
- private:
-  /// Stored only when it changes: waiters poll the same cache line, and would fetch it twice.
-  static void note_processor(Relaxed<std::uint32_t>& last) noexcept {
-    const std::uint32_t processor = platform::current_processor();
-    if (last != processor) last = processor;
-  }
+  /// Counts a message that comes (1) or goes (-1) without a place in the queue.
   void count(int messages, std::uint64_t message_bytes) noexcept {
     const std::uint32_t queued = size() + static_cast<std::uint32_t>(messages);
     header_.queued_bytes += messages > 0 ? message_bytes : 0 - message_bytes;
     header_.queued.store(queued, std::memory_order_relaxed);
     if (queued > header_.peak_messages) header_.peak_messages = queued;
+  }
+  void note_push() noexcept { note_processor(header_.pushed_on); }
+  void note_pop() noexcept { note_processor(header_.popped_on); }
+
+ private:
+  /// Stored only when it changes: waiters poll the same cache line, and would fetch it twice.
+  static void note_processor(Relaxed<std::uint32_t>& last) noexcept {
+    const std::uint32_t processor = platform::current_processor();
+    if (last != processor) last = processor;
   }
 
   const Segment& segment_;

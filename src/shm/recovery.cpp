@@ -2,6 +2,7 @@
 #include "shm/recovery.hpp"
 
 #include <algorithm>
+#include <bit>
 
 namespace ipc0cp::shm {
 namespace {
@@ -21,20 +22,23 @@ Recovery::Recovery(const Segment& segment)
       header_(segment.header()),
       allocator_(segment),
       queue_(segment),
+      shares_(segment),
       redo_(segment),
       blocks_(new Entry[segment.geometry().descriptor_count]),
-      ready_(new Entry[segment.geometry().descriptor_count]) {}
+      published_(new Entry[segment.geometry().descriptor_count]) {}
 
 RecoveryReport Recovery::run(const Participants* participants) noexcept {
   RecoveryReport report;
   header_.recovery_wanted.store(0, std::memory_order_relaxed);
   redo_.finish();
   take_roles_of_the_dead(participants, report);
+  look_who_subscribes();
   free_returned_stack();
   for (std::uint32_t index = 0; index < segment_.geometry().descriptor_count;
        index = segment_.next_descriptor(index)) {
     recover_block(index, report);
   }
+  free_entries_of_the_dead();
   survey(report);
   rebuild_blocks(report);
   rebuild_queue(report);
@@ -46,7 +50,7 @@ RecoveryReport Recovery::run(const Participants* participants) noexcept {
 void Recovery::take_roles_of_the_dead(const Participants* participants,
                                       RecoveryReport& report) noexcept {
   header_.producers = 0;
-  header_.consumers = 0;
+  header_.workers = 0;
   std::uint32_t end = 1;
   for (std::uint32_t index = 1; index < kSlotCount; ++index) {
     living_[index] = 0;
@@ -66,7 +70,7 @@ void Recovery::take_roles_of_the_dead(const Participants* participants,
     living_[index] = incarnation;
     end = index + 1;
     if (role_of(word) == Role::kProducer) header_.producers += 1;
-    if (role_of(word) == Role::kConsumer) header_.consumers += 1;
+    if (role_of(word) == Role::kConsumer) header_.workers += 1;
   }
   header_.slots_end = std::max(end, std::min<std::uint32_t>(header_.slots_end, kSlotCount));
 }
@@ -74,6 +78,46 @@ void Recovery::take_roles_of_the_dead(const Participants* participants,
 bool Recovery::owner_lives(Owner owner) const noexcept {
   const std::uint32_t slot = slot_of(owner);
   return slot < kSlotCount && living_[slot] != 0 && living_[slot] == incarnation_of(owner);
+}
+
+void Recovery::look_who_subscribes() noexcept {
+  subscribing_ = 0;
+  lingering_ = 0;
+  for (std::uint32_t number = 0; number < kSubscriberCount; ++number) {
+    EntryWord entry = header_.entries[number].load(std::memory_order_acquire);
+    const Owner owner = owner_of_entry(entry);
+    if (entry == 0 || !owner_lives(owner)) continue;
+    const Role role = role_of(segment_.slot(slot_of(owner)).word.load(std::memory_order_acquire));
+    const bool stays = role == Role::kSubscriber || role == Role::kAttaching;
+    const bool leaves = !stays || (entry & kEntryLeaving) != 0;
+    // Who could not get the lock to leave lingers without having said so here; and it may come to
+    // the end of leaving, which needs no lock, at this moment.
+    if (leaves && !header_.entries[number].compare_exchange_strong(entry, entry | kEntryLeaving,
+                                                                   std::memory_order_acq_rel)) {
+      continue;
+    }
+    (leaves ? lingering_ : subscribing_) |= std::uint64_t{1} << number;
+  }
+  header_.subscriber_bits = subscribing_;
+  const bool is_broadcast =
+      (header_.options.load(std::memory_order_relaxed) & kOptionBroadcast) != 0;
+  header_.consumers =
+      is_broadcast ? static_cast<std::uint32_t>(std::popcount(subscribing_)) : +header_.workers;
+}
+
+/// Of a published message: what the dead had to read goes, and what a lingering one has not read.
+/// @return whether no share is left by that.
+bool Recovery::mask_shares(std::uint32_t index, StateWord word) noexcept {
+  const std::uint64_t in_hand = shares_.in_hand(lingering_, segment_.descriptor(index).sequence);
+  return shares_.clear(index, word, ~(subscribing_ | in_hand) & kShareBits);
+}
+
+void Recovery::free_entries_of_the_dead() noexcept {
+  for (std::uint32_t number = 0; number < kSubscriberCount; ++number) {
+    const EntryWord entry = header_.entries[number].load(std::memory_order_acquire);
+    if (entry == 0 || owner_lives(owner_of_entry(entry))) continue;
+    header_.entries[number].store(0, std::memory_order_release);
+  }
 }
 
 void Recovery::free_chain(std::uint32_t head) noexcept {
@@ -105,8 +149,13 @@ void Recovery::recover_block(std::uint32_t index, RecoveryReport& report) noexce
   const State state = state_of(word);
   if (state == State::kFree || state == State::kQuarantined) return;
   if (static_cast<std::uint32_t>(state) >= kStateCount) return quarantine(index, report);
-  if (state == State::kReady) {
+  // A worker that lives may store SERVED meanwhile, and see a share that goes here.
+  if (is_shared(word) && is_published(word) && mask_shares(index, word)) {
+    shares_.free_if_served(index, word);
+  }
+  if (state == State::kReady || state == State::kServed) {
     if (!segment_.plausible(index, segment_.read_fields(index), true)) quarantine(index, report);
+    if (state == State::kServed) shares_.free_if_served(index, word);
     return;
   }
   if (owner_lives(owner_of(word))) return;
@@ -115,11 +164,20 @@ void Recovery::recover_block(std::uint32_t index, RecoveryReport& report) noexce
     case State::kAbandoned:
     case State::kReturned:
     case State::kKept:
-      store(block, freed(word));
+      end_use(index, word);
       return;
     default:
       recover_borrowed(index, word, report);
   }
+}
+
+/// Of a block of the dead. A message that subscribers have still to read is SERVED, and looked at
+/// once more.
+void Recovery::end_use(std::uint32_t index, StateWord word) noexcept {
+  Descriptor& block = segment_.descriptor(index);
+  if (!is_shared(word) || state_of(word) != State::kKept) return store(block, freed(word));
+  block.state.store(served(word), std::memory_order_seq_cst);
+  shares_.free_if_served(index, word);
 }
 
 void Recovery::recover_borrowed(std::uint32_t index, StateWord word,
@@ -134,15 +192,16 @@ void Recovery::recover_borrowed(std::uint32_t index, StateWord word,
     redo_.free_and_count(index, RedoRecord::Counter::dropped);
     ++report.dropped_messages;
   } else {
-    store(segment_.descriptor(index),
-          make_state(State::kReady, 0, deliveries_of(word), generation_of(word)));
+    store(
+        segment_.descriptor(index),
+        make_state(State::kReady, 0, deliveries_of(word), generation_of(word)) | (word & kShared));
     ++report.redelivered_messages;
   }
 }
 
 void Recovery::quarantine(std::uint32_t index, RecoveryReport& report) noexcept {
   Descriptor& block = segment_.descriptor(index);
-  store(block, with_state(load(block), State::kQuarantined));
+  store(block, with_state(load(block), State::kQuarantined) & ~kShared);
   header_.quarantined += 1;
   ++report.quarantined;
 }
@@ -150,7 +209,7 @@ void Recovery::quarantine(std::uint32_t index, RecoveryReport& report) noexcept 
 void Recovery::survey(RecoveryReport& report) noexcept {
   const std::uint32_t relief = segment_.geometry().relief_descriptor();
   block_count_ = 0;
-  ready_count_ = 0;
+  published_count_ = 0;
   header_.growing = kNone;
   header_.live_blocks = 0;
   header_.used_bytes = 0;
@@ -167,17 +226,29 @@ void Recovery::survey(RecoveryReport& report) noexcept {
       quarantine(index, report);
       continue;
     }
-    if (state == State::kReady) ready_[ready_count_++] = {fields.sequence, index};
+    if (is_published(word)) published_[published_count_++] = {fields.sequence, index};
+    const bool is_borrowed = is_counted_as_borrowed(index, word);
     if (index == relief) continue;
     blocks_[block_count_++] = {fields.offset, index};
     if (fields.offset >= mark) header_.growing = index;
     header_.live_blocks += 1;
     header_.used_bytes += fields.payload_bytes + fields.metadata_bytes;
-    if (state == State::kBorrowed || state == State::kReturned || state == State::kKept) {
+    if (is_borrowed) {
       header_.borrowed_blocks += 1;
       header_.borrowed_bytes += fields.payload_bytes + fields.metadata_bytes;
     }
   }
+}
+
+bool Recovery::is_counted_as_borrowed(std::uint32_t index, StateWord word) noexcept {
+  const State state = state_of(word);
+  const bool has_owner = state == State::kBorrowed || state == State::kKept;
+  if (!is_shared(word)) return has_owner || state == State::kReturned;
+  const std::uint64_t sequence = segment_.descriptor(index).sequence;
+  const bool is_viewed = is_published(word) &&
+                         (has_owner || shares_.in_hand(shares_.left(index, word), sequence) != 0);
+  segment_.record(index).is_counted = is_viewed ? 1 : 0;
+  return is_viewed;
 }
 
 void Recovery::rebuild_blocks(RecoveryReport& report) noexcept {
@@ -209,17 +280,22 @@ void Recovery::rebuild_blocks(RecoveryReport& report) noexcept {
 }
 
 void Recovery::rebuild_queue(RecoveryReport& report) noexcept {
-  std::sort(ready_.get(), ready_.get() + ready_count_);
+  std::sort(published_.get(), published_.get() + published_count_);
   queue_.reset();
   std::uint64_t previous = 0;
-  for (std::uint32_t entry = 0; entry < ready_count_; ++entry) {
-    const std::uint32_t index = ready_[entry].index;
+  for (std::uint32_t entry = 0; entry < published_count_; ++entry) {
+    const std::uint32_t index = published_[entry].index;
     const BlockFields fields = segment_.read_fields(index);
+    const StateWord word = load(segment_.descriptor(index));
     if (fields.sequence == previous) report.damaged = true;
     previous = fields.sequence;
-    queue_.push_back(index, fields.payload_bytes + fields.metadata_bytes);
+    if (is_shared(word)) segment_.order(fields.sequence) = index;
+    if (state_of(word) == State::kReady) {
+      queue_.push_back(index, fields.payload_bytes + fields.metadata_bytes);
+    }
   }
   if (previous >= header_.next_sequence) header_.next_sequence = previous + 1;
+  header_.published.store(header_.next_sequence - 1, std::memory_order_relaxed);
 }
 
 void Recovery::rebuild_counts() noexcept {

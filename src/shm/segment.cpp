@@ -17,9 +17,6 @@ constexpr std::uint64_t round_up(std::uint64_t value, std::uint64_t unit) noexce
 
 constexpr std::uint32_t kSpareDescriptors = 8;      ///< For holes beyond `max_messages` blocks.
 constexpr std::uint64_t kBlockOverheadBytes = 128;  ///< Red zone and alignment of one message.
-// Room for what subscribers share: a record per descriptor, and their order.
-constexpr std::uint64_t kRecordBytes = 16;
-constexpr std::uint64_t kOrderBytes = 4;
 
 }  // namespace
 
@@ -37,9 +34,11 @@ Geometry Geometry::of(std::uint64_t total_data_bytes, std::uint32_t max_messages
   const std::uint64_t count = geometry.descriptor_count;
   geometry.records_offset =
       round_up(geometry.descriptors_offset + count * sizeof(Descriptor), kGranuleBytes);
+  geometry.order_offset = geometry.records_offset + count * sizeof(Record);
+  const std::uint64_t length = std::bit_ceil(count);
+  geometry.order_mask = static_cast<std::uint32_t>(length - 1);
   geometry.arena_offset =
-      round_up(geometry.records_offset + count * kRecordBytes + std::bit_ceil(count) * kOrderBytes,
-               kGranuleBytes);
+      round_up(geometry.order_offset + length * sizeof(std::uint32_t), kGranuleBytes);
   geometry.file_bytes = geometry.arena_offset + geometry.arena_bytes();
   return geometry;
 }
@@ -113,7 +112,15 @@ int Segment::map(const platform::File& file, const Geometry& geometry,
   header_ = reinterpret_cast<Header*>(control_.data());
   slots_ = reinterpret_cast<Slot*>(control_.data() + geometry.slots_offset);
   descriptors_ = reinterpret_cast<Descriptor*>(control_.data() + geometry.descriptors_offset);
+  records_ = reinterpret_cast<Record*>(control_.data() + geometry.records_offset);
+  order_ = reinterpret_cast<Relaxed<std::uint32_t>*>(control_.data() + geometry.order_offset);
   return 0;
+}
+
+int Segment::reserve_records(int file) const noexcept {
+  const std::uint64_t bytes = geometry_.arena_offset - geometry_.records_offset;
+  return platform::reserve(file, geometry_.records_offset,
+                           control_.data() + geometry_.records_offset, bytes);
 }
 
 int Segment::reserve_descriptors(int file, std::uint32_t begin, std::uint32_t end) const noexcept {
@@ -161,6 +168,12 @@ Descriptor& Segment::relief_or_new_descriptor(std::uint32_t index) const noexcep
   if (index >= mark) return stray_descriptor();
   known_mark_.store(mark, std::memory_order_relaxed);
   return descriptors_[index];
+}
+
+Record& Segment::stray_record() const noexcept {
+  header_->damaged.store(1, std::memory_order_release);
+  stray_record_.shares.store(0, std::memory_order_relaxed);
+  return stray_record_;
 }
 
 Descriptor& Segment::stray_descriptor() const noexcept {

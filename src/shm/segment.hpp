@@ -24,10 +24,12 @@ struct Geometry {
   std::uint64_t slots_offset = 0;
   std::uint64_t descriptors_offset = 0;
   std::uint64_t records_offset = 0;
+  std::uint64_t order_offset = 0;
   std::uint64_t arena_offset = 0;
   std::uint64_t file_bytes = 0;
   std::uint32_t max_messages = 0;
   std::uint32_t descriptor_count = 0;
+  std::uint32_t order_mask = 0;  ///< The length of the order, a power of two, less one.
 
   static Geometry of(std::uint64_t total_data_bytes, std::uint32_t max_messages) noexcept;
 
@@ -83,6 +85,8 @@ class Segment {
   /// Backs the control pages of a fresh file, the descriptors up to `descriptor_mark`.
   /// @return 0 or an errno.
   int reserve_control_pages(int file, std::uint32_t descriptor_mark) const noexcept;
+  /// Backs records and order, which may be there already. @return 0 or an errno.
+  int reserve_records(int file) const noexcept;
   /// Fills the control pages of a fresh, all-zero file, but for the derived state.
   void initialise(std::uint32_t options, std::uint32_t descriptor_mark) noexcept;
 
@@ -108,6 +112,19 @@ class Segment {
   [[nodiscard]] std::uint32_t next_descriptor(std::uint32_t index) const noexcept {
     return index + 1 == descriptor_mark() ? geometry_.relief_descriptor() : index + 1;
   }
+  /// Whether records and order are backed by memory: else nobody may touch them.
+  [[nodiscard]] bool has_records() const noexcept {
+    return header_->records_backed.load(std::memory_order_acquire) != 0;
+  }
+  /// Of a descriptor, like `descriptor`.
+  [[nodiscard]] Record& record(std::uint32_t index) const noexcept {
+    const bool sound = index < descriptor_mark() || index == geometry_.relief_descriptor();
+    return sound && has_records() ? records_[index] : stray_record();
+  }
+  /// Where the descriptor of the shared message of this number stands.
+  [[nodiscard]] Relaxed<std::uint32_t>& order(std::uint64_t sequence) const noexcept {
+    return order_[sequence & geometry_.order_mask];
+  }
   [[nodiscard]] std::byte* arena() const noexcept { return arena_.data(); }
   [[nodiscard]] const platform::Mapping& control_mapping() const noexcept { return control_; }
 
@@ -121,6 +138,7 @@ class Segment {
  private:
   [[nodiscard]] Descriptor& relief_or_new_descriptor(std::uint32_t index) const noexcept;
   [[nodiscard]] Descriptor& stray_descriptor() const noexcept;
+  [[nodiscard]] Record& stray_record() const noexcept;
 
   Geometry geometry_;
   platform::Mapping control_;
@@ -128,8 +146,11 @@ class Segment {
   Header* header_ = nullptr;
   Slot* slots_ = nullptr;
   Descriptor* descriptors_ = nullptr;
+  Record* records_ = nullptr;
+  Relaxed<std::uint32_t>* order_ = nullptr;
   mutable std::atomic<std::uint32_t> known_mark_{0};  ///< The mark as it was last seen.
   mutable Descriptor stray_{};
+  mutable Record stray_record_{};
 };
 
 inline BlockFields fields_of(const Descriptor& descriptor) noexcept {

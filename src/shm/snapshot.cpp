@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <bit>
+#include <limits>
 #include <string_view>
 
 #include "platform/clock.hpp"
@@ -25,11 +27,25 @@ std::uint64_t bytes_in_relief(const Descriptor& relief) noexcept {
   return relief.payload_bytes + relief.metadata_bytes;
 }
 
-RingStats stats_of(const Header& header, const Descriptor& relief,
-                   const Geometry& geometry) noexcept {
+/// @param slot_at Gives the slot of an index.
+template <class SlotAt>
+void count_subscribers(const Header& header, RingStats& stats, SlotAt slot_at) noexcept {
+  for (std::uint64_t rest = header.subscriber_bits & kShareBits; rest != 0; rest &= rest - 1) {
+    const EntryWord entry = header.entries[std::countr_zero(rest)].load(std::memory_order_relaxed);
+    const std::uint64_t cursor = slot_at(slot_of(owner_of_entry(entry))).cursor;
+    const std::uint64_t end = header.next_sequence;
+    stats.active_subscribers += 1;
+    stats.most_unread = std::max(stats.most_unread, end - std::min(cursor, end));
+  }
+}
+
+template <class SlotAt>
+RingStats stats_of(const Header& header, const Descriptor& relief, const Geometry& geometry,
+                   SlotAt slot_at) noexcept {
   RingStats stats;
   stats.active_producers = header.producers;
-  stats.active_consumers = header.consumers;
+  stats.active_consumers = header.workers;
+  count_subscribers(header, stats, slot_at);
   stats.messages = header.queued.load(std::memory_order_relaxed);
   stats.used_bytes = header.used_bytes + bytes_in_relief(relief);
   stats.total_data_bytes = geometry.total_data_bytes;
@@ -40,7 +56,10 @@ RingStats stats_of(const Header& header, const Descriptor& relief,
   const std::uint64_t taken = stats.pushed - std::min(stats.messages, stats.pushed);
   stats.overflowed = header.overflowed;
   stats.refused = header.refused.load(std::memory_order_relaxed);
-  stats.popped = taken - std::min(stats.dropped + stats.overflowed, taken);
+  // Where every consumer gets every message, no number says how many were handed out.
+  const bool is_broadcast =
+      (header.options.load(std::memory_order_relaxed) & kOptionBroadcast) != 0;
+  stats.popped = is_broadcast ? 0 : taken - std::min(stats.dropped + stats.overflowed, taken);
   stats.pushed_bytes = header.pushed_bytes;
   stats.popped_bytes =
       stats.pushed_bytes - std::min<std::uint64_t>(header.queued_bytes, stats.pushed_bytes);
@@ -74,7 +93,10 @@ inspect::RingState ring_state_of(const ControlCopy& copy, int probe_file,
   if (header.damaged.load(std::memory_order_relaxed) != 0) return RingState::damaged;
   if (header.retired.load(std::memory_order_relaxed) != 0) return RingState::retired;
   if (!anyone_lives(probe_file)) return RingState::orphan;
-  const bool nobody_reads = summary.producers > 0 && summary.consumers == 0;
+  const bool is_broadcast =
+      (header.options.load(std::memory_order_relaxed) & kOptionBroadcast) != 0;
+  const bool nobody_reads =
+      summary.producers > 0 && (is_broadcast ? summary.subscribers : summary.consumers) == 0;
   return nobody_reads ? RingState::waiting_for_consumer : RingState::live;
 }
 
@@ -88,13 +110,13 @@ double share(std::uint64_t part, std::uint64_t whole) noexcept {
 void count_handles(const ControlCopy& copy, int probe_file, inspect::RingSummary& summary) {
   for (std::uint32_t index = 1; index < copy.slots_end(); ++index) {
     const Role role = role_of(copy.slot(index).word.load(std::memory_order_relaxed));
-    if (role != Role::kProducer && role != Role::kConsumer) continue;
+    if (role != Role::kProducer && !is_reader(role)) continue;
     if (!slot_lives(probe_file, index, role)) {
       summary.dead += 1;
     } else if (role == Role::kProducer) {
       summary.producers += 1;
     } else {
-      summary.consumers += 1;
+      (role == Role::kConsumer ? summary.consumers : summary.subscribers) += 1;
     }
   }
 }
@@ -106,10 +128,15 @@ void describe_header(const ControlCopy& copy, inspect::RingSummary& summary) noe
   summary.ring_id = header.ring_id == 0 ? 1 : header.ring_id;  // 0 says that there are no figures.
   summary.created_ns = moment_of(header.created_ns);
   summary.taken_ns = platform::now_ns();
-  summary.stats = stats_of(header, copy.relief(), copy.geometry());
+  summary.stats =
+      stats_of(header, copy.relief(), copy.geometry(), [&](std::uint32_t index) -> const Slot& {
+        return copy.slot(index < copy.slots_end() ? index : 0);
+      });
   summary.depth = std::max(share(summary.stats.messages, summary.stats.max_messages),
                            share(summary.stats.used_bytes, summary.stats.total_data_bytes));
-  if (state_in(copy.head()) == State::kReady) {
+  const bool is_front =
+      state_in(copy.head()) == State::kServed && copy.head().sequence == header.front;
+  if (state_in(copy.head()) == State::kReady || is_front) {
     summary.oldest_published_ns = queued_message(copy.head(), summary.taken_ns).published_ns;
   }
 }
@@ -167,7 +194,8 @@ struct Counted {
   std::uint64_t unread = 0;
 };
 
-void count_block(const Descriptor& block, bool is_relief, inspect::Memory& memory,
+/// @param is_viewed a subscriber has it in its hands.
+void count_block(const Descriptor& block, bool is_relief, bool is_viewed, inspect::Memory& memory,
                  Counted& counted) noexcept {
   const StateWord word = block.state.load(std::memory_order_relaxed);
   const State state = state_of(word);
@@ -178,14 +206,30 @@ void count_block(const Descriptor& block, bool is_relief, inspect::Memory& memor
     counted.bytes += block.payload_bytes + block.metadata_bytes;
     counted.blocks += 1;
   }
-  if (state == State::kLoaned || state == State::kReady) counted.unread += 1;
+  const bool is_unread = (state == State::kReady || state == State::kServed) && !is_viewed;
+  if (state == State::kLoaned || is_unread) counted.unread += 1;
   if (state == State::kLoaned) {
     memory.loans_out += 1;
     memory.loans_out_bytes += block.payload_bytes;
-  } else if (state != State::kReady) {
+  } else if (!is_unread) {
     memory.views_out += 1;
     memory.views_out_bytes += block.payload_bytes + block.metadata_bytes;
   }
+}
+
+std::vector<bool> viewed_by_subscribers(const ControlCopy& copy) {
+  std::vector<bool> viewed(copy.blocks());
+  for (std::uint32_t number = 0; number < kSubscriberCount; ++number) {
+    const EntryWord entry = copy.header().entries[number].load(std::memory_order_relaxed);
+    const std::uint32_t slot = slot_of(owner_of_entry(entry));
+    if (slot == 0 || slot >= copy.slots_end()) continue;
+    const std::uint64_t cursor = copy.slot(slot).cursor;
+    for (std::uint32_t place = 0; place < copy.blocks(); ++place) {
+      const bool has_share = (copy.shares(place) >> number & 1U) != 0;
+      if (has_share && copy.block(place).sequence < cursor) viewed[place] = true;
+    }
+  }
+  return viewed;
 }
 
 inspect::Memory memory_of(const ControlCopy& copy) {
@@ -199,8 +243,9 @@ inspect::Memory memory_of(const ControlCopy& copy) {
   memory.quarantined = header.quarantined;
   find_holes(copy, memory);
   Counted counted;
+  const std::vector<bool> viewed = viewed_by_subscribers(copy);
   for (std::uint32_t place = 0; place < copy.blocks(); ++place) {
-    count_block(copy.block(place), place + 1 == copy.blocks(), memory, counted);
+    count_block(copy.block(place), place + 1 == copy.blocks(), viewed[place], memory, counted);
   }
   const bool too_many =
       counted.blocks >= geometry.max_messages || counted.unread >= geometry.max_messages;
@@ -226,9 +271,17 @@ inspect::QueuedMessage queued_message(const Descriptor& block, std::int64_t now_
 
 std::vector<std::uint32_t> queued_places(const ControlCopy& copy) {
   std::vector<std::uint32_t> places;
+  const Header& header = copy.header();
+  const bool is_broadcast =
+      (header.options.load(std::memory_order_relaxed) & kOptionBroadcast) != 0;
+  const std::uint64_t front =
+      is_broadcast ? +header.front : std::numeric_limits<std::uint64_t>::max();
   for (std::uint32_t place = 0; place < copy.blocks(); ++place) {
     const Descriptor& block = copy.block(place);
-    if (state_in(block) != State::kReady || !copy.stood_still(place)) continue;
+    const State state = state_in(block);
+    const bool is_queued =
+        state == State::kReady || (state == State::kServed && block.sequence >= front);
+    if (!is_queued || !copy.stood_still(place)) continue;
     const BlockFields fields = fields_of(block);
     if (copy.geometry().may_hold(copy.index_of(place), fields)) places.push_back(place);
   }
@@ -248,6 +301,7 @@ void describe(const ControlCopy& copy, int probe_file, inspect::Ring& ring) {
   const Header& header = copy.header();
   const std::uint32_t options = header.options.load(std::memory_order_relaxed);
   ring.redeliver = (options & kOptionRedeliver) != 0;
+  ring.broadcast = (options & kOptionBroadcast) != 0;
   ring.reserved = (options & kOptionReserved) != 0;
   ring.options_fixed = (options & kOptionsFixed) != 0;
   const std::uint64_t joined_left = header.joined_left.load(std::memory_order_relaxed);
@@ -263,6 +317,7 @@ void describe(const ControlCopy& copy, int probe_file, inspect::Ring& ring) {
     const bool lives = participant.process_state != inspect::ProcessState::dead;
     if (participant.role == inspect::Role::producer) (lives ? ring.producers : ring.dead) += 1;
     if (participant.role == inspect::Role::consumer) (lives ? ring.consumers : ring.dead) += 1;
+    if (participant.role == inspect::Role::subscriber) (lives ? ring.subscribers : ring.dead) += 1;
   }
   settle_state(copy, probe_file, ring);
 }
@@ -275,7 +330,8 @@ inspect::Ring take_snapshot(const Segment& segment, int probe_file) {
 
 RingStats stats_of(const Segment& segment) noexcept {
   const Descriptor& relief = segment.descriptor(segment.geometry().relief_descriptor());
-  return stats_of(segment.header(), relief, segment.geometry());
+  return stats_of(segment.header(), relief, segment.geometry(),
+                  [&](std::uint32_t index) -> const Slot& { return segment.slot(index); });
 }
 
 }  // namespace ipc0cp::shm

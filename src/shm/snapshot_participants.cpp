@@ -23,6 +23,8 @@ inspect::Role role_of_participant(Role role) noexcept {
       return inspect::Role::producer;
     case Role::kConsumer:
       return inspect::Role::consumer;
+    case Role::kSubscriber:
+      return inspect::Role::subscriber;
     case Role::kLingering:
       return inspect::Role::closed;
     case Role::kAttaching:
@@ -100,6 +102,27 @@ void add_holdings(const ControlCopy& copy, std::vector<Participant>& participant
   }
 }
 
+/// What subscribers have in their hands, and what they have still to read.
+void add_subscriptions(const ControlCopy& copy, std::vector<Participant>& participants) {
+  const Header& header = copy.header();
+  for (std::uint32_t number = 0; number < kSubscriberCount; ++number) {
+    const EntryWord entry = header.entries[number].load(std::memory_order_relaxed);
+    const std::uint32_t slot = slot_of(owner_of_entry(entry));
+    if (slot == 0 || slot >= participants.size()) continue;
+    Participant& subscriber = participants[slot];
+    const std::uint64_t cursor = copy.slot(slot).cursor;
+    const std::uint64_t end = header.next_sequence;
+    subscriber.unread = (entry & kEntryLeaving) == 0 && end > cursor ? end - cursor : 0;
+    subscriber.drops_oldest = (entry & kEntryDrops) != 0;
+    for (std::uint32_t place = 0; place < copy.blocks(); ++place) {
+      if ((copy.shares(place) >> number & 1U) == 0 || copy.block(place).sequence >= cursor)
+        continue;
+      subscriber.views += 1;
+      subscriber.view_bytes += copy.block(place).payload_bytes;
+    }
+  }
+}
+
 WaitsFor awaited_by(const Slot& slot) noexcept {
   if (slot.blocked_since_ns.load(std::memory_order_relaxed) <= 0) return WaitsFor::nothing;
   switch (static_cast<Awaited>(static_cast<std::uint32_t>(slot.waits_for))) {
@@ -146,6 +169,7 @@ std::vector<Participant> participants_of(const ControlCopy& copy, int probe_file
   const Owner lock_holder = header.lock.load(std::memory_order_relaxed) & ~kLockWaiters;
   std::vector<Participant> by_slot(copy.slots_end());
   add_holdings(copy, by_slot);
+  add_subscriptions(copy, by_slot);
   std::vector<Participant> found;
   Processes processes;
   for (std::uint32_t index = 1; index < by_slot.size(); ++index) {

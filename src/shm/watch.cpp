@@ -15,7 +15,7 @@ bool Watch::is_over() noexcept {
 }
 
 bool Watch::answer_is_ready() noexcept {
-  if (ring_.header().queued.load(std::memory_order_relaxed) != 0) return true;
+  if (ring_.waiting_messages() != 0) return true;
   return is_over() || has_answer();
 }
 
@@ -23,20 +23,20 @@ bool Watch::has_answer() noexcept {
   if (ring_.forked() || ring_.refusal() != ErrorCode::ok) return true;
   const ErrorCode locked = ring_.lock(platform::now_ns() + Deadline::kLockPatienceNs);
   if (locked != ErrorCode::ok) return locked != ErrorCode::timeout;
-  const bool ready = ring_.blocks().head() != kNone || ring_.stream_has_ended(expected_producers_);
+  const bool ready = ring_.has_message() || ring_.stream_has_ended(expected_producers_);
   return ring_.unlock() != ErrorCode::ok || ready;
 }
 
 void Watch::await_answer(const std::atomic<bool>& given_up) noexcept {
   const std::int64_t start_ns = platform::now_ns();
   while (true) {
-    const std::uint32_t announced = ring_.data_event().announce();
+    const std::uint32_t announced = ring_.answer_event().announce();
     if (given_up.load(std::memory_order_seq_cst)) break;
     if (answer_is_ready()) return;
-    const std::int64_t waited_ns = ring_.redelivers() ? 0 : platform::now_ns() - start_ns;
-    ring_.data_event().sleep(announced, idle_slice(waited_ns));
+    const std::int64_t waited_ns = ring_.must_finish() ? 0 : platform::now_ns() - start_ns;
+    ring_.answer_event().sleep(announced, idle_slice(waited_ns));
   }
-  ring_.data_event().wake_one();
+  ring_.pass_wake_on();
 }
 
 /// Asks the ring instead of counting what was freed: two producers that each woke the other with an

@@ -13,6 +13,7 @@
 
 #include "shm/queue.hpp"
 #include "shm/segment.hpp"
+#include "shm/shares.hpp"
 
 namespace ipc0cp::testing {
 
@@ -28,6 +29,7 @@ class InvariantCheck {
     check_spares();
     check_queue();
     check_counts();
+    check_shares();
   }
   std::vector<std::string> problems;
   /// Bytes below the mark that neither a block nor a hole covers.
@@ -136,6 +138,7 @@ class InvariantCheck {
       index = block.link_next;
     }
     if (header_.queue_tail != last) say("wrong tail of the queue", last);
+    if (is_broadcast()) return check_broadcast_queue(queued.size());
     if (header_.queued != queued.size()) say("wrong `queued`", header_.queued);
     if (header_.queued_bytes != bytes) say("wrong `queued_bytes`", header_.queued_bytes);
     for (std::uint32_t index = 0; index <= relief(); index = segment_.next_descriptor(index)) {
@@ -143,6 +146,59 @@ class InvariantCheck {
         say("READY, but not queued", index);
       }
     }
+  }
+
+  [[nodiscard]] bool is_broadcast() const {
+    return (header_.options.load() & shm::kOptionBroadcast) != 0;
+  }
+  [[nodiscard]] shm::StateWord word(std::uint32_t index) const {
+    return segment_.descriptor(index).state.load();
+  }
+
+  void check_broadcast_queue(std::size_t ready) {
+    if (ready != 0) say("READY on a broadcast ring", ready);
+    std::uint64_t messages = 0;
+    std::uint64_t bytes = 0;
+    for (std::uint32_t index = 0; index <= relief(); index = segment_.next_descriptor(index)) {
+      const shm::Descriptor& block = segment_.descriptor(index);
+      if (state(index) != shm::State::kServed || block.sequence < header_.front) continue;
+      messages += 1;
+      bytes += block.payload_bytes + block.metadata_bytes;
+    }
+    if (header_.queued != messages) say("wrong `queued`", header_.queued);
+    if (header_.queued_bytes != bytes) say("wrong `queued_bytes`", header_.queued_bytes);
+  }
+
+  /// Who subscribes, and that nothing is kept for who does not.
+  void check_shares() {
+    std::uint64_t bits = 0;
+    std::uint64_t all = 0;
+    for (std::uint32_t number = 0; number < shm::kSubscriberCount; ++number) {
+      const shm::EntryWord entry = header_.entries[number].load();
+      if (entry == 0) continue;
+      all |= std::uint64_t{1} << number;
+      if ((entry & shm::kEntryLeaving) == 0) bits |= std::uint64_t{1} << number;
+    }
+    if (header_.subscriber_bits != bits) say("wrong `subscriber_bits`", header_.subscriber_bits);
+    if (bits != 0 && !segment_.has_records()) return say("subscribers without records", bits);
+    const shm::Shares shares(segment_);
+    for (std::uint32_t index = 0; index <= relief(); index = segment_.next_descriptor(index)) {
+      if (state(index) == shm::State::kServed && !shm::is_shared(word(index))) {
+        say("SERVED, but not shared", index);
+      }
+      if (!shm::is_shared(word(index)) || !shm::is_published(word(index))) continue;
+      const std::uint64_t left = shares.left(index, word(index));
+      if ((left & ~all) != 0) say("a share of nobody", index);
+      if (left == 0 && state(index) == shm::State::kServed) say("SERVED without shares", index);
+      const std::uint64_t sequence = segment_.descriptor(index).sequence;
+      if (left != 0 && shares.find(sequence) != index) say("not in the order", index);
+    }
+  }
+
+  [[nodiscard]] bool is_counted_as_borrowed(std::uint32_t index) const {
+    if (shm::is_shared(word(index))) return segment_.record(index).is_counted != 0;
+    const shm::State now = state(index);
+    return now == shm::State::kBorrowed || now == shm::State::kReturned || now == shm::State::kKept;
   }
 
   void check_counts() {
@@ -157,8 +213,7 @@ class InvariantCheck {
       const std::uint64_t bytes = block.payload_bytes + block.metadata_bytes;
       ++blocks;
       used += bytes;
-      if (now == shm::State::kBorrowed || now == shm::State::kReturned ||
-          now == shm::State::kKept) {
+      if (is_counted_as_borrowed(index)) {
         ++borrowed_blocks;
         borrowed += bytes;
       }

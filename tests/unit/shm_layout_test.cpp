@@ -64,10 +64,10 @@ TEST(Layout, OffsetsOfVersion2) {
   EXPECT_EQ(offsetof(Header, refused), 560U);
   EXPECT_EQ(offsetof(Header, last_sweep_ns), 640U);
   EXPECT_EQ(offsetof(Header, quick), 704U);
-  EXPECT_EQ(offsetof(Header, unused_event), 3520U);
+  EXPECT_EQ(offsetof(Header, share_event), 3520U);
   EXPECT_EQ(offsetof(Slot, messages), 80U);
   EXPECT_EQ(offsetof(Slot, bytes), 104U);
-  EXPECT_EQ(offsetof(Slot, unused_cursor), 112U);
+  EXPECT_EQ(offsetof(Slot, cursor), 112U);
   EXPECT_EQ(offsetof(Slot, waits_for), 120U);
   const Geometry geometry = Geometry::of(1 << 20, 8192);
   EXPECT_EQ(geometry.descriptors_offset, 4096U + 1024U * 128U);
