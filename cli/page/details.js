@@ -16,6 +16,7 @@ function detailsText(ring) {
     ["popped", count(ring.stats.popped)],
     ["dropped", count(ring.stats.dropped)],
     ["lost", count(ring.stats.lost)],
+    ["overflowed", count(ring.stats.overflowed)],
     ["age", time(ring.age_seconds)],
     ["options", options.filter(Boolean).join(", ") || "none"],
   ];

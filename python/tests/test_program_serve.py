@@ -19,7 +19,7 @@ import pytest
 from helpers import PATIENCE, file_of, new_name
 from program import DONE, FAILED, PROGRAM, WRONG_USAGE, finish, output, start
 from test_program_doctor import PUSH_FOREVER, running
-from test_program_looking import check_shape, of_ring, schema
+from test_program_looking import PAGE, check_shape, of_ring, schema
 
 import ipc0cp
 
@@ -121,6 +121,9 @@ def test_open_metrics(server, ring, ring_name):
     assert status == 200
     assert headers["Content-Type"].startswith("application/openmetrics-text; version=1.0.0")
     families = {family.name: family for family in parser.text_string_to_metric_families(text)}
+    documented = set(re.findall(r"^\| `(ipc0cp_\w+)` \|", PAGE, flags=re.MULTILINE))
+    assert documented == {sample.name for family in families.values()
+                          for sample in family.samples}
     (queued,) = [sample for sample in families["ipc0cp_queued_messages"].samples
                  if sample.labels == {"ring": ring_name}]
     assert queued.value == 1
