@@ -193,7 +193,7 @@ def pictures_of_page(seconds: float) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=60, help="how long the page is watched")
+    parser.add_argument("--seconds", type=float, default=90, help="how long the page is watched")
     arguments = parser.parse_args()
     if find_browser() is None or not PROGRAM.with_name("ipc0cp-serve").exists():
         sys.exit("needs Chromium and the program with its page: make pictures")
