@@ -127,8 +127,8 @@ ErrorCode Channel::try_pop(Message& message) noexcept {
   return ErrorCode::ok;
 }
 
-inline void Channel::refer_to_block(Message& message, std::uint32_t index,
-                                    const BlockFields& fields) noexcept {
+void Channel::refer_to_block(Message& message, std::uint32_t index,
+                             const BlockFields& fields) noexcept {
   message.channel_ = this;
   message.descriptor_ = index;
   message.payload_ = {ring_->segment().arena() + fields.offset,
@@ -188,8 +188,8 @@ void Channel::tell_of(const BlockFields& fields, Peek& peek) const noexcept {
 
 /// Under the lock: copies the message, whose block can then go. Without memory nothing has
 /// happened; corrupt_payload is for the caller to act on.
-inline ErrorCode Channel::copy_small(Message& message, std::uint32_t index,
-                                     const BlockFields& fields, StateWord word) noexcept {
+ErrorCode Channel::copy_small(Message& message, std::uint32_t index, const BlockFields& fields,
+                              StateWord word) noexcept {
   const BlockPlan plan = fields.plan();
   const std::size_t metadata_begin = metadata_place(plan.payload_bytes);
   std::byte* buffer = platform::buffer_pool::acquire(metadata_begin + fields.metadata_bytes);

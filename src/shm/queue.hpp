@@ -41,7 +41,7 @@ class Queue {
     count(1, message_bytes);
   }
 
-  void pop_front(std::uint64_t message_bytes) noexcept {
+  [[gnu::always_inline]] inline void pop_front(std::uint64_t message_bytes) noexcept {
     const std::uint32_t index = header_.queue_head;
     const std::uint32_t next = segment_.descriptor(index).link_next;
     header_.queue_head = next;
