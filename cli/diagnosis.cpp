@@ -250,7 +250,7 @@ class Search {
         named(*slowest) + (idle ? " takes nothing from the full ring" : " does not keep up"),
         counted(ring_.stats.messages, "message") + " queued, depth " + percent(ring_.depth) +
             ", oldest " + age(ring_.oldest_published_ns) + "; " + std::to_string(popped_between()) +
-            " popped in " + short_time(seconds) +
+            " popped in " + short_time(seconds) + not_carried_between() +
             (waiting == nullptr ? ""
                                 : "; " + named(*waiting) + " waits for room since " +
                                       age(waiting->blocked_since_ns)),
@@ -260,6 +260,14 @@ class Search {
              : "ipc0cp stat " + ring_.name + " --watch");
   }
 
+  /// What producers that do not wait gave up between the two looks, if anything.
+  [[nodiscard]] std::string not_carried_between() const {
+    const RingStats& before = looks_.before.stats;
+    const std::uint64_t given_up = ring_.stats.overflowed - before.overflowed;
+    const std::uint64_t refused = ring_.stats.refused - before.refused;
+    return (given_up == 0 ? "" : ", " + std::to_string(given_up) + " given up unread") +
+           (refused == 0 ? "" : ", " + counted(refused, "new one") + " turned away");
+  }
   /// What goes back to the queue counts as not popped, so there may be fewer than before.
   [[nodiscard]] std::uint64_t popped_between() const {
     const std::uint64_t popped = ring_.stats.popped;

@@ -10,7 +10,8 @@ import threading
 
 import numpy as np
 import pytest
-from helpers import MIB, PATIENCE
+from helpers import MIB, PATIENCE, SHM
+from small_memory import run_in_small_shm
 
 import ipc0cp
 from ipc0cp import SharedRingBufferConsumer as Consumer
@@ -167,6 +168,32 @@ def test_the_options_travel_with_the_handle(consumer, live):
         for number in range(5):
             other.push(number)
         assert [consumer.pop(), consumer.pop()] == [3, 4]
+
+
+LITTLE_MEMORY = """
+import pathlib, sys
+import ipc0cp
+MIB = 1 << 20
+space = pathlib.Path(sys.argv[2])
+with (
+    ipc0cp.SharedRingBufferProducer(sys.argv[1], 48 * MIB, overflow="drop_oldest") as producer,
+    ipc0cp.SharedRingBufferConsumer(sys.argv[1]) as consumer,
+):
+    (space / "others").write_bytes(bytes(56 * MIB))
+    print(all(producer.push(bytes([number]) * MIB, number % 2 * 5) for number in range(40)))
+    before = producer.stats()
+    try:
+        producer.push(bytes(40 * MIB))
+    except ipc0cp.NoSpace as error:
+        print("NoSpace", producer.stats().overflowed - before.overflowed)
+    got = [consumer.pop()[0] for _ in range(before.messages)]
+    print(got == list(range(40 - len(got), 40)), before.overflowed == 40 - len(got), len(got) > 1)
+"""
+
+
+def test_without_memory_it_goes_on_with_what_it_has(ring_name):
+    output = run_in_small_shm(LITTLE_MEMORY, ring_name, str(SHM))
+    assert output.splitlines() == ["True", "NoSpace 0", "True True True"]
 
 
 # ---- pop_latest -------------------------------------------------------------------------------

@@ -159,6 +159,30 @@ def test_a_consumer_that_takes_nothing(ring_name, tmp_path):
             assert len(list((tmp_path / f"{ring_name}-messages").iterdir())) == 1
 
 
+LIVE = """
+import sys, time, ipc0cp
+producer = ipc0cp.SharedRingBufferProducer(sys.argv[1], 4 << 20, overflow=sys.argv[2])
+print("here", flush=True)
+while True:
+    producer.push(bytes(100_000))
+    time.sleep(0.001)
+"""
+
+
+@pytest.mark.parametrize(
+    ("overflow", "said"),
+    [("drop_oldest", r", \d+ given up unread"), ("drop_newest", r", \d+ new ones? turned away")],
+)
+def test_what_a_live_source_gives_up_beside_a_slow_consumer(ring_name, overflow, said):
+    with ipc0cp.SharedRingBufferConsumer(ring_name, 4 * MIB) as consumer:
+        with running(LIVE, ring_name, overflow):
+            stats = consumer.stats()
+            while stats.overflowed + stats.refused == 0:
+                time.sleep(0.01)
+                stats = consumer.stats()
+            assert re.search(said, finding(ring_name, "slow_consumer")["evidence"])
+
+
 def test_messages_that_go_back_are_none_that_were_popped(ring_name):
     """The count of what was popped falls by them, perhaps between the two looks of doctor."""
     with (
