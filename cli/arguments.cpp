@@ -74,6 +74,15 @@ double parse_seconds(const std::string& text) {
   throw Failure(kWrongUsage, "'" + text + "' is no time; write seconds (2, 0.5) or 500ms, 3m, 1h");
 }
 
+/// CLI11 itself takes -3 for 2^64 - 3.
+std::uint64_t parse_count(const std::string& text) {
+  std::uint64_t count = 0;
+  const char* end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, count);
+  if (error == std::errc() && rest == end) return count;
+  throw Failure(kWrongUsage, "'" + text + "' is no number; write a whole one, 0 or more");
+}
+
 std::uint64_t parse_bytes(const std::string& text) {
   const double bytes = parse(text, kSizes, true);
   if (bytes >= 0 && bytes < 0x1p63) return static_cast<std::uint64_t>(bytes);
@@ -127,9 +136,10 @@ void Arguments::texts(const std::string& names, std::vector<std::string>& values
 
 void Arguments::number(const std::string& names, std::optional<std::uint64_t>& value,
                        const std::string& help) {
-  app_.add_option_function<std::uint64_t>(
-          names, [&value](const std::uint64_t& number) { value = number; }, help)
-      ->type_name("N");
+  app_.add_option_function<std::string>(
+          names, [&value](const std::string& text) { value = parse_count(text); }, help)
+      ->type_name("N")
+      ->check(CLI::Validator(checked(parse_count), "", "number"));
 }
 
 void Arguments::bytes(const std::string& names, std::optional<std::uint64_t>& value,

@@ -56,6 +56,8 @@ class Arguments {
 
 /// @throws Failure wrong usage: no such time.
 double parse_seconds(const std::string& text);
+/// 0 or more, in digits. @throws Failure for anything else.
+std::uint64_t parse_count(const std::string& text);
 /// @throws Failure wrong usage: no such size.
 std::uint64_t parse_bytes(const std::string& text);
 

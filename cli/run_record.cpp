@@ -63,12 +63,12 @@ class Recording {
   int run() {
     StdioProducer output = open_output(options_.file);
     start_ = Clock::now();
-    output.push_raw(recording_start(options_.name), {});
+    put(output, recording_start(options_.name), {});
     bool ended = false;
     try {
       ended = record_until_end(output);
     } catch (const Failure&) {
-      output.close();  // What is recorded up to here is whole.
+      close_after_failure(output);
       throw;
     }
     output.close();
@@ -85,6 +85,15 @@ class Recording {
     return std::chrono::duration<double>(Clock::now() - start_).count();
   }
 
+  /// What is recorded up to here is whole; if it cannot be ended, either, that has been told.
+  static void close_after_failure(StdioProducer& output) {
+    try {
+      output.close();
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::interrupted) throw;
+    }
+  }
+
   /// @return whether the stream has ended; else it was the time, or a signal.
   bool record_until_end(StdioProducer& output) {
     constexpr double kLooksAroundEach = 0.2;
@@ -93,7 +102,7 @@ class Recording {
       const double left = options_.seconds ? *options_.seconds - elapsed() : kLooksAroundEach;
       if (left <= 0) return false;
       ErrorCode outcome = ErrorCode::ok;
-      const std::optional<Message> message = consumer_.pop_raw(
+      std::optional<Message> message = consumer_.pop_raw(
           std::chrono::duration<double>(std::min(left, kLooksAroundEach)), outcome);
       if (message) {
         write(output, *message);
@@ -117,11 +126,26 @@ class Recording {
     return false;
   }
 
-  void write(StdioProducer& output, const Message& message) {
+  void put(StdioProducer& output, std::string_view metadata_json,
+           std::span<const std::byte> payload) const {
+    try {
+      output.push_raw(metadata_json, payload);
+    } catch (const Error& error) {
+      throw Failure(kFailed, options_.file + ": " + error.what() + "; " +
+                                 counted(messages_, "message") + " are recorded");
+    }
+  }
+
+  void write(StdioProducer& output, Message& message) {
     const auto since = std::chrono::nanoseconds(Clock::now() - start_).count();
     const auto nanoseconds = static_cast<std::uint64_t>(since);
-    output.push_raw(kTimeMetadata, std::as_bytes(std::span(&nanoseconds, 1)));
-    output.push_raw(message.metadata(), message.payload());
+    try {
+      put(output, kTimeMetadata, std::as_bytes(std::span(&nanoseconds, 1)));
+      put(output, message.metadata(), message.payload());
+    } catch (const Failure&) {
+      message.requeue();  // If the ring redelivers; else it is lost.
+      throw;
+    }
     ++messages_;
     bytes_ += message.payload().size();
   }

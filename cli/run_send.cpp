@@ -13,6 +13,7 @@
 #include "interrupt.hpp"
 #include "ipc0cp/message.hpp"
 #include "ipc0cp/stdio.hpp"
+#include "line_reader.hpp"
 #include "recording.hpp"
 #include "ring_ends.hpp"
 #include "rules/json_text.hpp"
@@ -39,7 +40,7 @@ class Sending {
         producer_(open_producer(options.name, options.size, timeout_)) {}
 
   void send_standard_input() {
-    if (options_.lines) return send_lines(stdin, "standard input");
+    if (options_.lines) return send_lines(0, "standard input");
     if (is_terminal(0)) {
       throw Failure(kWrongUsage,
                     "standard input is a terminal: name files, pipe something here, or type lines "
@@ -47,7 +48,7 @@ class Sending {
     }
     std::string start = options_.bytes ? std::string() : read_start(0, kStreamMagic.size());
     if (start == kStreamMagic) return send_stream(0, std::move(start), "standard input");
-    send_rest(stdin, std::move(start), "standard input");
+    send_rest(0, std::move(start), "standard input");
   }
 
   void send_file(const std::string& path) {
@@ -55,8 +56,8 @@ class Sending {
     if (std::filesystem::is_directory(path)) {
       throw Failure(kFailed, path + " is a directory; name the files in it: " + path + "/*");
     }
-    if (options_.lines) return send_lines(file.get(), path);
-    if (!std::filesystem::is_regular_file(path)) return send_rest(file.get(), {}, path);
+    if (options_.lines) return send_lines(fileno(file.get()), path);
+    if (!std::filesystem::is_regular_file(path)) return send_rest(fileno(file.get()), {}, path);
     if (!options_.bytes && begins_like_a_stream(file.get())) {
       return send_stream(fileno(file.get()), {}, path);
     }
@@ -85,7 +86,11 @@ class Sending {
     }
     // Files of /proc say that they are empty, and are not.
     const bool seems_empty = message.payload_bytes == 0 && message.metadata_json.empty();
-    if (seems_empty) return send_rest(file, {}, path);
+    if (seems_empty) {
+      std::rewind(file);
+      std::fflush(file);  // What follows reads by the descriptor, which goes back with it.
+      return send_rest(fileno(file), {}, path);
+    }
     if (!message.note.empty()) std::cerr << "ipc0cp: " << path << ": " << message.note << "\n";
     Loan loan = producer_.loan(message.payload_bytes, timeout_, message.metadata_json.size());
     const bool found = fseeko(file, static_cast<off_t>(message.payload_offset), SEEK_SET) == 0;
@@ -98,42 +103,32 @@ class Sending {
     if (!loan.publish(message.metadata_json, timeout_)) throw_timed_out();
   }
 
-  /// What has no size that could be asked for.
-  void send_rest(std::FILE* file, std::string bytes, const std::string& path) {
-    std::string piece(1 << 20, '\0');
-    while (const std::size_t count = std::fread(piece.data(), 1, piece.size(), file)) {
-      bytes.append(piece, 0, count);
+  /// What has no size that could be asked for, and may have no end.
+  void send_rest(int descriptor, std::string bytes, const std::string& path) {
+    constexpr std::size_t kPiece = 1 << 20;
+    const std::uint64_t capacity = producer_.stats().total_data_bytes;
+    std::size_t have = bytes.size();
+    while (true) {
+      bytes.resize(have + kPiece);
+      const std::size_t count = read_some(descriptor, bytes.data() + have, kPiece, path);
+      have += count;
+      if (count == 0) break;
+      if (have <= capacity) continue;
+      throw Failure(kFailed, path + " has more than " + std::to_string(capacity) +
+                                 " bytes, the capacity of ring '" + options_.name +
+                                 "'; make a larger one (--size), or send lines (--lines)");
     }
-    check_read(file, path);
-    push({}, std::as_bytes(std::span(bytes)));
+    push({}, std::as_bytes(std::span(bytes).first(have)));
   }
 
-  void send_lines(std::FILE* file, const std::string& path) {
-    std::unique_ptr<char, decltype(&std::free)> memory(nullptr, &std::free);
-    char* line = nullptr;
-    std::size_t capacity = 0;
-    for (std::uint64_t number = 1;; ++number) {
-      const ssize_t length = getline(&line, &capacity, file);
-      static_cast<void>(memory.release());
-      memory.reset(line);
-      if (length < 0) break;
-      std::string_view text(line, static_cast<std::size_t>(length));
-      if (text.ends_with('\n')) text.remove_suffix(1);
-      if (!codec::is_utf8(text)) {
-        throw Failure(kFailed, path + ", line " + std::to_string(number) +
+  void send_lines(int descriptor, const std::string& path) {
+    LineReader lines(descriptor, path, producer_.stats().total_data_bytes);
+    while (const std::optional<std::string_view> line = lines.next()) {
+      if (!codec::is_utf8(*line)) {
+        throw Failure(kFailed, path + ", line " + std::to_string(lines.number()) +
                                    ": not UTF-8, and text is; send it as bytes: --bytes");
       }
-      push(kTextMetadata, std::as_bytes(std::span(text)));
-    }
-    check_read(file, path);
-  }
-
-  /// Whether what was read is all there is.
-  static void check_read(std::FILE* file, const std::string& path) {
-    const int error = errno;
-    if (interrupted()) throw Error(ErrorCode::interrupted, "interrupted");
-    if (std::ferror(file) != 0) {
-      throw Failure(kFailed, "cannot read " + path + ": " + std::strerror(error));
+      push(kTextMetadata, std::as_bytes(std::span(*line)));
     }
   }
 

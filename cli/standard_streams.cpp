@@ -23,19 +23,23 @@ void hold_standard_streams() {
 
 bool is_terminal(int descriptor) noexcept { return isatty(descriptor) == 1; }
 
+std::size_t read_some(int descriptor, char* target, std::size_t bytes, const std::string& name) {
+  while (true) {
+    const ssize_t count = read(descriptor, target, bytes);
+    if (count >= 0) return static_cast<std::size_t>(count);
+    if (errno != EINTR) throw Failure(kFailed, "cannot read " + name + ": " + std::strerror(errno));
+    if (interrupted()) throw Error(ErrorCode::interrupted, "interrupted");
+  }
+}
+
 std::string read_start(int descriptor, std::size_t bytes) {
   std::string start(bytes, '\0');
   std::size_t have = 0;
   while (have < bytes) {
-    const ssize_t count = read(descriptor, start.data() + have, bytes - have);
+    const std::size_t count =
+        read_some(descriptor, start.data() + have, bytes - have, "standard input");
     if (count == 0) break;
-    if (count > 0) {
-      have += static_cast<std::size_t>(count);
-    } else if (errno != EINTR) {
-      throw Failure(kFailed, std::string("cannot read standard input: ") + std::strerror(errno));
-    } else if (interrupted()) {
-      throw Error(ErrorCode::interrupted, "interrupted");
-    }
+    have += count;
   }
   start.resize(have);
   return start;

@@ -17,6 +17,9 @@ inline constexpr std::string_view kStreamMagic =
 /// gets what is said there. To use them stays an error.
 void hold_standard_streams();
 bool is_terminal(int descriptor) noexcept;
+/// Up to so many bytes, as soon as there are any; 0: the end.
+/// @throws Error interrupted; Failure if it cannot be read, with the name of what it is.
+std::size_t read_some(int descriptor, char* target, std::size_t bytes, const std::string& name);
 /// The first bytes that can be read, fewer at the end of the file.
 /// @throws Error interrupted; Failure if it cannot be read.
 std::string read_start(int descriptor, std::size_t bytes);

@@ -66,6 +66,8 @@ def test_help_of_a_command():
         (["recv", "a/b"], "1..200 characters"),
         (["recv", "a", "--timeout", "soon"], "'soon' is no time; write seconds"),
         (["recv", "a", "--size", "much"], "'much' is no size; write bytes"),
+        (["recv", "a", "--count", "-3"], "'-3' is no number; write a whole one"),
+        (["tap", "a", "--count", "1.5"], "'1.5' is no number; write a whole one"),
         (["recv", "a", "--nonsense"], "--nonsense"),
         (["snd", "a"], "did you mean 'send'?"),
         (["completion", "tcsh"], "tcsh"),

@@ -210,6 +210,22 @@ def test_input_that_cannot_be_read_is_no_end_of_it(ring_name, tmp_path):
     os.close(directory)
 
 
+@pytest.mark.parametrize("how", ["--lines", "--bytes"])
+def test_input_without_an_end_is_refused_in_time(ring_name, how):
+    with ipc0cp.SharedRingBufferConsumer(ring_name, MIB), Path("/dev/zero").open("rb") as endless:
+        finished = finish("send", ring_name, how, stdin=endless)
+        assert finished.returncode == FAILED
+        assert "more than 1048576 bytes" in finished.stderr and "--size" in finished.stderr
+
+
+def test_lines_come_out_as_they_went_in(ring_name):
+    lines = ["", "a" * 200_000, "", "b\0c", "x" * 65_536, "last, without an end"]
+    with ipc0cp.SharedRingBufferConsumer(ring_name, MIB) as consumer:
+        sending = Background(output, "send", ring_name, "--lines", input="\n".join(lines))
+        assert [consumer.pop(timeout=PATIENCE) for _ in lines] == lines
+        sending.result()
+
+
 def test_a_file_that_has_more_than_it_says(ring_name):
     with ipc0cp.SharedRingBufferConsumer(ring_name, MIB) as consumer:
         output("send", ring_name, "/proc/version")

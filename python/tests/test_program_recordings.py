@@ -134,3 +134,13 @@ def test_for_a_time_or_until_nothing_comes(ring_name, tmp_path):
         finished = finish("record", ring_name, tmp_path / "other", "-t", "100ms")
         assert finished.returncode == TIMED_OUT
     assert finish("rm", ring_name).returncode == DONE
+
+
+def test_a_file_that_is_full_is_named_and_nothing_is_lost(ring_name):
+    with ipc0cp.SharedRingBufferProducer(ring_name, 1 << 20, redeliver=True) as producer:
+        recording = start("record", ring_name, "/dev/full")
+        producer.push("kept", timeout=PATIENCE)
+        assert recording.wait(PATIENCE) == FAILED
+        assert b"/dev/full: " in recording.communicate()[1]
+        with ipc0cp.SharedRingBufferConsumer(ring_name) as consumer:
+            assert consumer.pop(timeout=PATIENCE) == "kept"
