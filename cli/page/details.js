@@ -22,16 +22,20 @@ function detailsText(ring) {
   ];
 }
 
+function holdings(one) {
+  const parts = [one.loans && `${counted(one.loans, "loan")} of ${bytes(one.loan_bytes)}`,
+                 one.views && `${counted(one.views, "view")} of ${bytes(one.view_bytes)}`];
+  return parts.filter(Boolean).join(", ") || NOTHING;
+}
+
 function peopleRows(ring) {
   return ring.participants.map((one) => [
     one.role,
     `${one.process_id} ${one.process_name}`,
     one.process_state,
     one.waits_for === "nothing" ? NOTHING : `${one.waits_for}, ${time(one.blocked_seconds)}`,
-    one.loans + one.views === 0 ? NOTHING
-      : [one.loans && `${counted(one.loans, "loan")} of ${bytes(one.loan_bytes)}`,
-         one.views && `${counted(one.views, "view")} of ${bytes(one.view_bytes)}`]
-        .filter(Boolean).join(", "),
+    holdings(one),
+    one.role === "subscriber" ? count(one.unread) : NOTHING,
     count(one.messages),
     bytes(one.bytes),
     time(one.attached_seconds),
@@ -50,8 +54,8 @@ export class Details {
     this.facts = make("dl", { className: "facts" });
     this.problem = make("p", { className: "bad" });
     this.people = make("tbody");
-    const headings = ["Role", "Process", "State", "Waits for", "Holds", "Messages", "Bytes",
-                      "Here"];
+    const headings = ["Role", "Process", "State", "Waits for", "Holds", "Unread", "Messages",
+                      "Bytes", "Here"];
     this.peopleTable = make("div", { className: "people" }, make("table", {},
       make("thead", {}, make("tr", {}, ...headings.map((text, index) =>
         make("th", { scope: "col", className: index > 4 ? "number" : "" }, text)))),

@@ -15,7 +15,7 @@ const ORDERS = {
   out: (ring) => rate(ring, "messages_out") ?? -1,
   bytes: (ring) => rate(ring, "bytes_out") ?? -1,
   oldest: (ring) => ring.oldest_seconds ?? -1,
-  participants: (ring) => ring.producers + ring.workers,
+  participants: (ring) => ring.producers + ring.workers + ring.subscribers,
   size: (ring) => ring.stats.total_data_bytes,
   memory: (ring) => ring.backed_bytes,
 };

@@ -72,7 +72,7 @@ export class Row {
     const texts = { queued: count(ring.stats.messages), in: count(rate(ring, "messages_in")),
                     out: count(rate(ring, "messages_out")), bytes: bytes(rate(ring, "bytes_out")),
                     oldest: time(ring.oldest_seconds),
-                    participants: `${ring.producers} / ${ring.workers}`,
+                    participants: `${ring.producers} / ${ring.workers} / ${ring.subscribers}`,
                     size: bytes(ring.stats.total_data_bytes) };
     for (const [key, text] of Object.entries(texts)) say(this.cells[key], known ? text : NOTHING);
     say(this.cells.memory, bytes(ring.backed_bytes));

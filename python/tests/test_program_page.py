@@ -68,7 +68,7 @@ def test_figures_are_those_of_stat(page, ring, ring_name):
     assert shown[1] == "live"
     assert shown[2] == f"{told['depth'] * 100:.1f}%" or shown[2] == f"{told['depth'] * 100:.0f}%"
     assert shown[3] == str(told["stats"]["messages"])
-    assert shown[9] == f"{told['producers']} / {told['workers']}"
+    assert shown[9] == f"{told['producers']} / {told['workers']} / 0"
     assert shown[10] == "4 MiB"
     page.value(f"{row(ring_name)}.querySelector('.name').click()")
     people = page.wait_for("document.querySelector('.people tbody tr') && "
@@ -103,6 +103,17 @@ def test_what_is_wrong_is_told_with_the_command_that_helps(browser, ring_name):
             assert ring_name in told
             assert f"consumer pid {os.getpid()}" in told
             assert "ipc0cp" in told or "kill" in told
+
+
+def test_a_subscriber_that_is_behind_is_told(page, ring, ring_name):
+    with ipc0cp.SharedRingBufferConsumer(ring_name, subscribe=True):
+        for _ in range(3):
+            ring[0].push("text")
+        page.wait_for(f"{row(ring_name)}?.children[9].innerText === '1 / 1 / 1'")
+        page.value(f"{row(ring_name)}.querySelector('.name').click()")
+        page.wait_for("[...document.querySelectorAll('.people tbody tr')].some(one => "
+                      "one.children[0].innerText === 'subscriber' && "
+                      "one.children[5].innerText === '3')")
 
 
 def test_a_ring_comes_and_goes(page, ring_name):
