@@ -30,9 +30,16 @@ namespace {
 
 constexpr int kSkipped = 77;
 constexpr unsigned kWatchdogSeconds = 60;
-constexpr std::array<std::string_view, 8> kRepairedInBrief = {
-    "push_inline", "push_collecting", "push_growing",   "publish",
-    "pop_view",    "close_with_view", "redeliver_next", "push_latest"};
+constexpr std::array<std::string_view, 10> kRepairedInBrief = {"push_inline",
+                                                               "push_collecting",
+                                                               "push_growing",
+                                                               "publish",
+                                                               "pop_view",
+                                                               "close_with_view",
+                                                               "redeliver_next",
+                                                               "push_latest",
+                                                               "broadcast_push_dropping",
+                                                               "subscriber_release_last"};
 
 char g_running[256];
 std::string g_defect;

@@ -19,6 +19,7 @@ shm::ChannelOptions channel_options(const RingOptions& options, shm::Role role) 
   channel.open.total_data_bytes = options.total_data_bytes;
   channel.open.max_messages = options.max_messages;
   channel.open.redeliver = options.redeliver;
+  channel.open.broadcast = options.broadcast && role == shm::Role::kProducer;
   channel.consumer_wait_ns = kPatienceNs;
   return channel;
 }
@@ -33,8 +34,15 @@ Handle open_producer(const RingOptions& options, Stale stale, const shm::QueuePo
 }
 
 Handle open_consumer(const RingOptions& options, bool auto_unlink, std::int64_t timeout_ns) {
-  auto channel = channel_options(options, shm::Role::kConsumer);
+  const auto role = options.broadcast ? shm::Role::kSubscriber : shm::Role::kConsumer;
+  auto channel = channel_options(options, role);
   channel.auto_unlink = auto_unlink;
+  return Handle(shm::Channel::open(channel, platform::deadline_after(timeout_ns)));
+}
+
+Handle open_subscriber(const RingOptions& options, bool drops, std::int64_t timeout_ns) {
+  auto channel = channel_options(options, shm::Role::kSubscriber);
+  channel.open.drops = drops;
   return Handle(shm::Channel::open(channel, platform::deadline_after(timeout_ns)));
 }
 
@@ -68,7 +76,8 @@ std::vector<MessageId> drain(shm::Channel& consumer, Violations& violations) {
   }
 }
 
-void exercise(shm::Channel& producer, shm::Channel& consumer, Violations& violations) {
+void exercise(shm::Channel& producer, shm::Channel& consumer, shm::Channel* subscriber,
+              Violations& violations) {
   const auto& geometry = producer.geometry();
   MessageId next = kExerciseIds;
   const auto round = [&](std::uint32_t count, std::size_t payload_bytes) {
@@ -87,6 +96,11 @@ void exercise(shm::Channel& producer, shm::Channel& consumer, Violations& violat
     const auto popped = drain(consumer, violations);
     if (popped != pushed) {
       violations.push_back("pushed " + to_text(pushed) + ", popped " + to_text(popped));
+    }
+    if (subscriber == nullptr) return;
+    const auto read = drain(*subscriber, violations);
+    if (read != pushed) {
+      violations.push_back("pushed " + to_text(pushed) + ", a subscriber read " + to_text(read));
     }
   };
   const std::uint64_t total = geometry.total_data_bytes;

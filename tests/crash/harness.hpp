@@ -58,6 +58,8 @@ class Harness {
  private:
   struct Phase;
   void check_copy(const Scenario& scenario, RingFile* ring, Phase& phase, Violations& violations);
+  void check_beside_the_living(const Scenario& scenario, const Stage& stage, const RingFile& ring,
+                               Phase& phase, Violations& violations);
   void report(const Scenario& scenario, std::uint64_t step, std::uint64_t address,
               const std::string& what, const Violations& violations);
   std::string next_name(const char* purpose);

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "handles.hpp"
+#include "shm/blocks.hpp"
 #include "shm/ring_name.hpp"
 #include "structure.hpp"
 
@@ -30,10 +31,19 @@ struct Range {
 };
 
 /// The parts of the control pages that can change.
-std::vector<Range> changing_parts(const shm::Geometry& geometry) {
-  return {{0, sizeof(shm::Header)},
-          {geometry.slots_offset, kWatchedSlots * sizeof(shm::Slot)},
-          {geometry.descriptors_offset, geometry.descriptor_count * sizeof(shm::Descriptor)}};
+std::vector<Range> changing_parts(const shm::Segment& segment) {
+  const shm::Geometry& geometry = segment.geometry();
+  std::vector<Range> parts = {
+      {0, sizeof(shm::Header)},
+      {geometry.slots_offset, kWatchedSlots * sizeof(shm::Slot)},
+      {geometry.descriptors_offset, geometry.descriptor_count * sizeof(shm::Descriptor)}};
+  // Looked at before, it would get the memory that the first subscriber has to get.
+  if (segment.has_records()) {
+    const std::uint64_t order_bytes = (std::uint64_t{geometry.order_mask} + 1) * 4;
+    parts.push_back(
+        {geometry.records_offset, geometry.order_offset + order_bytes - geometry.records_offset});
+  }
+  return parts;
 }
 
 }  // namespace
@@ -59,9 +69,12 @@ std::unique_ptr<RingFile> RingFile::open(const std::string& name) {
 
 bool RingFile::changed() {
   const std::byte* control = segment_.control_mapping().data();
-  const auto parts = changing_parts(segment_.geometry());
+  const auto parts = changing_parts(segment_);
   bool differs = backing_changed();
-  if (last_seen_.empty()) {
+  std::size_t watched_bytes = 0;
+  for (const Range& part : parts) watched_bytes += part.bytes;
+  if (last_seen_.size() != watched_bytes) {
+    last_seen_.clear();
     for (const Range& part : parts) {
       last_seen_.insert(last_seen_.end(), control + part.begin, control + part.begin + part.bytes);
     }
@@ -85,7 +98,7 @@ bool RingFile::backing_changed() {
 }
 
 void RingFile::copy_control_to(const shm::Segment& target) const {
-  for (const Range& part : changing_parts(segment_.geometry())) {
+  for (const Range& part : changing_parts(segment_)) {
     std::memcpy(target.control_mapping().data() + part.begin,
                 segment_.control_mapping().data() + part.begin, part.bytes);
   }
@@ -102,7 +115,7 @@ void RingFile::copy_as(const std::string& name) const {
                        static_cast<ssize_t>(bytes),
                    "write a copy");
   };
-  for (const Range& part : changing_parts(geometry)) {
+  for (const Range& part : changing_parts(segment_)) {
     write(part.begin, segment_.control_mapping().data() + part.begin, part.bytes);
   }
   const auto& header = segment_.header();
@@ -172,6 +185,35 @@ Observation CopyChecker::check(const RingFile& ring, Violations& violations) {
   return first;
 }
 
+std::vector<MessageId> CopyChecker::check_beside_the_living(const RingFile& ring,
+                                                            const shm::AttachedRing& living,
+                                                            const shm::AttachedRing& reader,
+                                                            pid_t dead, Violations& violations) {
+  ring.copy_control_to(segment_);
+  for (std::uint32_t index = 1; index < kWatchedSlots; ++index) {
+    shm::Slot& slot = segment_.slot(index);
+    const std::uint64_t word = slot.word.load();
+    if (slot.process_id != static_cast<std::uint32_t>(dead)) continue;
+    if (shm::role_of(word) == shm::Role::kNobody) continue;
+    slot.word.store(shm::make_slot_word(shm::incarnation_of_slot(word), shm::Role::kVoided));
+  }
+  const shm::RecoveryReport report = recovery_->run(&living.participants());
+  shm::Blocks blocks(segment_, living.participants());
+  blocks.recount_front();
+  if (report.damaged || report.quarantined > 0) {
+    violations.emplace_back("recovery beside the living found damage");
+  }
+  check_structure(segment_, Inhabitants::some, violations);
+  const shm::Shares shares(segment_);
+  std::vector<MessageId> unread;
+  std::uint64_t cursor = segment_.slot(shm::slot_of(reader.participants().self())).cursor;
+  for (std::uint32_t index = 0;; ++cursor) {
+    cursor = shares.first_unread(reader.subscription().bit(), cursor, index);
+    if (index == shm::kNone) return unread;
+    unread.push_back(read_block(segment_, ring.segment().arena(), index).value_or(0));
+  }
+}
+
 void CopyChecker::check_as_is(const RingFile& ring, Violations& violations) {
   ring.copy_control_to(segment_);
   check_structure(segment_, Inhabitants::some, violations);
@@ -184,14 +226,16 @@ void check_by_attaching(const RingFile& ring, const std::string& copy_name,
   const shm::Geometry& geometry = ring.segment().geometry();
   try {
     const bool redeliver = (ring.segment().header().options.load() & shm::kOptionRedeliver) != 0;
-    RingOptions options{copy_name, geometry.total_data_bytes, geometry.max_messages, redeliver};
+    const bool broadcast = (ring.segment().header().options.load() & shm::kOptionBroadcast) != 0;
+    RingOptions options{copy_name, geometry.total_data_bytes, geometry.max_messages, redeliver,
+                        broadcast};
     Handle consumer = open_consumer(options);
     Handle producer = open_producer(options);
     const auto rest = drain(*consumer, violations);
     if (rest != (expected.retired ? std::vector<MessageId>{} : expected.queue)) {
       violations.push_back("who attaches to the dead ring gets " + to_text(rest));
     }
-    exercise(*producer, *consumer, violations);
+    exercise(*producer, *consumer, nullptr, violations);
   } catch (const Error& error) {
     violations.push_back(std::string("attaching to the dead ring failed: ") + error.what());
   }

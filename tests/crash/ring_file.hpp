@@ -7,6 +7,7 @@
 
 #include "ledger.hpp"
 #include "platform/shared_memory.hpp"
+#include "shm/attached_ring.hpp"
 #include "shm/recovery.hpp"
 #include "shm/segment.hpp"
 
@@ -63,6 +64,12 @@ class CopyChecker {
   /// Copies, recovers with nobody alive, checks every invariant, recovers again (that must change
   /// nothing that counts) and says what is left.
   Observation check(const RingFile& ring, Violations& violations);
+  /// The same with one process dead, and whom `living` sees alive is. @return what the subscriber
+  /// `reader` has still to read then.
+  std::vector<MessageId> check_beside_the_living(const RingFile& ring,
+                                                 const shm::AttachedRing& living,
+                                                 const shm::AttachedRing& reader, pid_t dead,
+                                                 Violations& violations);
   /// Checks the derived state as it is, without recovery; nobody may be inside the ring.
   void check_as_is(const RingFile& ring, Violations& violations);
 

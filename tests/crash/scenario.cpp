@@ -35,7 +35,19 @@ std::vector<Scenario> all_scenarios() {
   add_closing(list);
   add_redelivering(list);
   add_living_sources(list);
+  add_subscribing(list);
+  add_sharing(list);
   return list;
+}
+
+std::vector<MessageId> put_by(const Scenario& scenario) {
+  std::vector<MessageId> put;
+  if (!scenario.puts) return put;
+  const auto& before = scenario.outcomes.front().queue;
+  for (const MessageId id : scenario.outcomes.back().queue) {
+    if (std::find(before.begin(), before.end(), id) == before.end()) put.push_back(id);
+  }
+  return put;
 }
 
 std::string recovery_name(const std::string& operation, std::uint64_t step) {
@@ -55,18 +67,28 @@ Scenario recovery_of(const Scenario& first, const Instant& instant, std::uint64_
   second.gives_up = first.gives_up;
   second.just_before = [first, instant](World& world) {
     Victim victim(body_of(first, world.ring));
+    if (first.once_ready) first.once_ready(world);
     if (!victim.run_to(instant) || victim.step() == Victim::Status::ended) throw MissedInstant{};
     victim.kill();
   };
-  Observation after = if_all_die;
-  after.queue.push_back(kRepairerId);
-  second.outcomes = {if_all_die, after};
+  second.outcomes = {if_all_die};
+  if (!first.ring.broadcast) {
+    second.outcomes.push_back(if_all_die);
+    second.outcomes.back().queue.push_back(kRepairerId);
+  }
+  if (first.shared.empty()) return second;
+  second.shared = first.shared;
+  for (std::vector<MessageId> unread : first.shared) {
+    unread.push_back(kRepairerId);
+    second.shared.push_back(std::move(unread));
+  }
   return second;
 }
 
 World::~World() {
   views.clear();
   producer.reset();
+  subscriber.reset();
   consumer.reset();
   if (!ring.name.empty()) platform::remove_name(shm::path_of(ring.name));
 }
@@ -77,6 +99,7 @@ Stage::Stage(const Scenario& scenario, const std::string& ring_name)
   world->ring.name = ring_name;
   scenario.prepare_world(*world);
   victim = std::make_unique<Victim>(body_of(scenario, world->ring));
+  if (scenario.once_ready) scenario.once_ready(*world);
   if (scenario.just_before) scenario.just_before(*world);
   // The operation shall look for deaths on its way, in every run alike.
   if (const auto ring = RingFile::open(ring_name)) ring->segment().header().last_sweep_ns.store(0);

@@ -17,13 +17,18 @@ namespace ipc0cp::crash {
 struct World {
   RingOptions ring;
   Handle producer;
-  Handle consumer;
+  Handle consumer;    ///< On a broadcast ring, a subscriber.
+  Handle subscriber;  ///< Beside a work queue, if the scenario has one.
   std::vector<Message> views;
 
   World() = default;
   World(const World&) = delete;
   World& operator=(const World&) = delete;
   ~World();
+  /// The living subscriber, whichever it is; null: there is none.
+  [[nodiscard]] shm::Channel* reader() const noexcept {
+    return ring.broadcast ? consumer.get() : subscriber.get();
+  }
 };
 
 /// The one that may die: handles and blocks of the victim.
@@ -57,6 +62,11 @@ struct Scenario {
   MessageId finishes = 0;       ///< The operation ends the life of this message.
   bool waits_for_room = false;  ///< However long that takes, once the living have filled the ring.
   bool repairable = true;       ///< The living of the scenario make it fit for `recovery_of`.
+  /// What the living subscriber has to read if the victim dies, as `outcomes`; empty: there is no
+  /// such subscriber.
+  std::vector<std::vector<MessageId>> shared = {};
+  /// What the living do when a victim stands ready, if set.
+  std::function<void(World&)> once_ready = nullptr;
   /// Happens when the victim stands ready and before its operation, if set.
   std::function<void(World&)> just_before = nullptr;
 };
@@ -68,6 +78,9 @@ inline constexpr MessageId kRepairerId = 102;
 struct MissedInstant {};
 
 std::vector<Scenario> all_scenarios();
+
+/// The messages that the operation puts into the queue.
+std::vector<MessageId> put_by(const Scenario& scenario);
 
 /// "recover(NAME@STEP)"
 std::string recovery_name(const std::string& operation, std::uint64_t step);

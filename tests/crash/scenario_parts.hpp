@@ -41,6 +41,39 @@ inline void open_both(World& world) {
   world.producer = open_producer(world.ring);
 }
 
+/// A subscriber beside worker and producer.
+inline void open_with_subscriber(World& world, bool drops) {
+  open_both(world);
+  world.subscriber = open_subscriber(world.ring, drops);
+}
+
+/// Three messages of the three kinds that worker and subscriber have still to read: [2 3 4].
+inline void shared_world(World& world) {
+  open_with_subscriber(world, false);
+  push_from(world, {{2, kInline}, {3, kCopied}, {4, kViewed}});
+}
+
+/// Two messages that the subscriber of a broadcast ring has still to read: [2 3].
+inline void broadcast_world(World& world) {
+  open_both(world);
+  push_from(world, {{2, kInline}, {3, kCopied}});
+}
+
+inline void read_by(shm::Channel& consumer, std::size_t count) {
+  for (std::size_t message = 0; message < count; ++message) {
+    MessageId id = 0;
+    Message popped;
+    must(pop(consumer, id, popped));
+  }
+}
+
+/// Worker and subscriber finish all there is.
+inline void read_all(World& world) {
+  const std::uint64_t count = world.producer->stats().messages;
+  read_by(*world.consumer, count);
+  read_by(*world.subscriber, count);
+}
+
 /// One view held by the living, and three messages of the three kinds queued: [2 3 4].
 inline void usual_world(World& world) {
   open_both(world);
@@ -115,6 +148,7 @@ inline Observation given_up(std::vector<MessageId> queue) {
 }
 
 inline RingOptions small_ring() { return {"", kSmallRing, 8, false}; }
+inline RingOptions broadcast_ring() { return {"", kSmallRing, 8, false, true}; }
 inline RingOptions growing_ring() { return {"", kGrowingRing, 4, false}; }
 
 inline RingOptions deepening_ring() {
@@ -133,5 +167,7 @@ void add_watching(List& list);
 void add_closing(List& list);
 void add_redelivering(List& list);
 void add_living_sources(List& list);
+void add_subscribing(List& list);
+void add_sharing(List& list);
 
 }  // namespace ipc0cp::crash

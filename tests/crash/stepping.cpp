@@ -57,7 +57,27 @@ struct Harness::Phase {
   std::unique_ptr<CopyChecker> checker;
   std::size_t reached = 0;
   Observation last;
+  std::size_t shared_reached = 0;
 };
+
+/// Beside the living, who have everything still to read that was published.
+void Harness::check_beside_the_living(const Scenario& scenario, const Stage& stage,
+                                      const RingFile& ring, Phase& phase, Violations& violations) {
+  const World& world = *stage.world;
+  if (scenario.shared.empty() || !world.producer) return;
+  const auto unread = phase.checker->check_beside_the_living(
+      ring, world.producer->ring(), world.reader()->ring(), stage.victim->process(), violations);
+  ++figures_.recoveries;
+  std::size_t outcome = phase.shared_reached;
+  while (outcome < scenario.shared.size() && scenario.shared[outcome] != unread) ++outcome;
+  if (outcome == scenario.shared.size()) {
+    violations.push_back("a living subscriber has " + to_text(unread) +
+                         " to read; admissible from here on: " +
+                         to_text(scenario.shared[phase.shared_reached]) + " or later");
+  } else {
+    phase.shared_reached = outcome;
+  }
+}
 
 void Harness::check_copy(const Scenario& scenario, RingFile* ring, Phase& phase,
                          Violations& violations) {
@@ -106,6 +126,7 @@ std::vector<Point> Harness::step_through(const Scenario& scenario) {
   Phase phase;
   Violations violations;
   check_copy(scenario, ring.get(), phase, violations);
+  if (ring) check_beside_the_living(scenario, stage, *ring, phase, violations);
   report(scenario, 0, 0, "copied", violations);
   std::uint64_t step = 0;
   std::vector<Point> calls;
@@ -134,6 +155,7 @@ std::vector<Point> Harness::step_through(const Scenario& scenario) {
     if (!stored) continue;
     if (step % 64 == 0) arm_watchdog(scenario.name + ", stepping");
     check_copy(scenario, ring.get(), phase, violations);
+    if (ring) check_beside_the_living(scenario, stage, *ring, phase, violations);
     report(scenario, step, point.instant.address, "copied", violations);
     ++figures_.stores;
     point.if_all_die = phase.last;
@@ -146,6 +168,14 @@ std::vector<Point> Harness::step_through(const Scenario& scenario) {
   }
   if (phase.reached + 1 != scenario.outcomes.size()) {
     violations.push_back("the operation is over, and yet there is only " + to_text(phase.last));
+  }
+  const auto last_of = [](const std::vector<MessageId>& ids) {
+    return ids.empty() ? 0 : ids.back();
+  };
+  if (!scenario.shared.empty() &&
+      last_of(scenario.shared[phase.shared_reached]) != last_of(scenario.shared.back())) {
+    violations.push_back("the operation is over, and yet a living subscriber has only " +
+                         to_text(scenario.shared[phase.shared_reached]));
   }
   report(scenario, step, 0, "copied", violations);
   figures_.instructions += step;

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "shm/red_zone.hpp"
+#include "shm/shares.hpp"
 
 namespace ipc0cp::crash {
 namespace {
@@ -33,6 +34,8 @@ class StructureCheck {
     walk_queue();
     check_descriptors();
     check_counts();
+    check_entries();
+    check_shares();
   }
 
  private:
@@ -42,6 +45,8 @@ class StructureCheck {
   State state(std::uint32_t index) const {
     return shm::state_of(segment_.descriptor(index).state.load());
   }
+  shm::StateWord word(std::uint32_t index) const { return segment_.descriptor(index).state.load(); }
+  bool is_broadcast() const { return (header_.options.load() & shm::kOptionBroadcast) != 0; }
   /// False, and a violation, if the index cannot be followed.
   bool valid(std::uint32_t index, const char* list) {
     if (index < segment_.geometry().relief_descriptor()) return true;
@@ -188,10 +193,25 @@ class StructureCheck {
       index = block.link_next;
     }
     require(header_.queue_tail == last, "the queue has a wrong tail");
+    if (is_broadcast()) {
+      require(count == 0, "the queue of a broadcast ring holds a message");
+      count_for_the_foremost(count, bytes);
+    }
     require(header_.queued.load() == count, "the queue counts " +
                                                 std::to_string(header_.queued.load()) + " of " +
                                                 std::to_string(count) + " messages");
     require(header_.queued_bytes == bytes, "the queue counts its bytes wrong");
+  }
+
+  /// On a broadcast ring, the messages that no subscriber has been given yet count as queued.
+  void count_for_the_foremost(std::uint32_t& count, std::uint64_t& bytes) const {
+    for (std::uint32_t index = 0; index <= segment_.geometry().relief_descriptor();
+         index = segment_.next_descriptor(index)) {
+      const Descriptor& block = segment_.descriptor(index);
+      if (state(index) != State::kServed || block.sequence < header_.front) continue;
+      bytes += block.payload_bytes + block.metadata_bytes;
+      ++count;
+    }
   }
 
   /// Each descriptor is a block, a hole or a spare, and the right one of them.
@@ -232,7 +252,7 @@ class StructureCheck {
       const std::uint64_t bytes = block.payload_bytes + block.metadata_bytes;
       ++live;
       used_bytes += bytes;
-      if (now != State::kBorrowed && now != State::kReturned && now != State::kKept) continue;
+      if (!is_counted_as_borrowed(index)) continue;
       ++borrowed;
       borrowed_bytes += bytes;
     }
@@ -243,6 +263,48 @@ class StructureCheck {
                 std::to_string(used_bytes));
     require(header_.borrowed_blocks == borrowed && header_.borrowed_bytes == borrowed_bytes,
             "borrowed blocks or bytes are counted wrong");
+  }
+
+  [[nodiscard]] bool is_counted_as_borrowed(std::uint32_t index) const {
+    if (shm::is_shared(word(index))) return segment_.record(index).is_counted != 0;
+    const State now = state(index);
+    return now == State::kBorrowed || now == State::kReturned || now == State::kKept;
+  }
+
+  /// An entry belongs to a slot of the same incarnation that still has a role.
+  void check_entries() {
+    for (std::uint32_t number = 0; number < shm::kSubscriberCount; ++number) {
+      const shm::EntryWord entry = header_.entries[number].load();
+      if (entry == 0) continue;
+      const std::string who = "entry " + std::to_string(number);
+      entries_ |= std::uint64_t{1} << number;
+      if ((entry & shm::kEntryLeaving) == 0) subscribers_ |= std::uint64_t{1} << number;
+      require(inhabitants_ == Inhabitants::some, who + " of the dead is not free");
+      const shm::Owner owner = shm::owner_of_entry(entry);
+      const std::uint64_t slot = segment_.slot(shm::slot_of(owner)).word.load();
+      require(shm::incarnation_of_slot(slot) == shm::incarnation_of(owner) &&
+                  shm::role_of(slot) != shm::Role::kNobody,
+              who + " belongs to nobody");
+    }
+    require(header_.subscriber_bits == subscribers_, "`subscriber_bits` is not what entries say");
+    require(subscribers_ == 0 || segment_.has_records(), "subscribers without records");
+  }
+
+  /// Nothing is kept for who does not subscribe, and who has something to read finds it.
+  void check_shares() {
+    const shm::Shares shares(segment_);
+    for (std::uint32_t index = 0; index <= segment_.geometry().relief_descriptor();
+         index = segment_.next_descriptor(index)) {
+      const std::string who = "descriptor " + std::to_string(index);
+      require(state(index) != State::kServed || shm::is_shared(word(index)),
+              who + " is SERVED, but not shared");
+      if (!shm::is_shared(word(index)) || !shm::is_published(word(index))) continue;
+      const std::uint64_t left = shares.left(index, word(index));
+      require((left & ~entries_) == 0, who + " has a share of nobody");
+      require(left != 0 || state(index) != State::kServed, who + " is SERVED without shares");
+      require(left == 0 || shares.find(segment_.descriptor(index).sequence) == index,
+              who + " is not in the order");
+    }
   }
 
   static constexpr int kAddressBlock = 1;
@@ -258,6 +320,8 @@ class StructureCheck {
   Inhabitants inhabitants_;
   Violations& violations_;
   std::vector<int> seen_;
+  std::uint64_t entries_ = 0;      ///< Bits of the entries that are taken,
+  std::uint64_t subscribers_ = 0;  ///< and of those that are not leaving.
 };
 
 }  // namespace

@@ -6,6 +6,7 @@
 
 #include "harness.hpp"
 #include "platform/clock.hpp"
+#include "readings.hpp"
 
 namespace ipc0cp::crash {
 namespace {
@@ -54,6 +55,17 @@ class Survivors {
     } else if (popped != ErrorCode::timeout && popped != ErrorCode::buffer_empty) {
       violations_.push_back("a pop beside a stopped process: " + text_of(popped));
     }
+    if (world_.subscriber) {
+      Message shared;
+      const ErrorCode read = timed("a subscriber's pop", kShortNs, [&] {
+        return pop(*world_.subscriber, taken, shared, kShortNs);
+      });
+      if (read == ErrorCode::ok) {
+        read_.push_back(taken);
+      } else if (read != ErrorCode::timeout && read != ErrorCode::buffer_empty) {
+        violations_.push_back("a subscriber's pop beside a stopped process: " + text_of(read));
+      }
+    }
     // To give a view back never waits, whoever is stopped with the lock in hand.
     timed("a release", 0, [&] {
       world_.views.clear();
@@ -88,23 +100,31 @@ class Survivors {
       static_cast<void>(world_.producer->stats());
       for (const MessageId id : drain(*world_.consumer, violations_)) popped_.push_back(id);
     }
+    if (world_.subscriber) {  // It would keep the room that the marker needs.
+      for (const MessageId id : drain(*world_.subscriber, violations_)) read_.push_back(id);
+    }
     const MessageId marker = next_id_++;
     const ErrorCode pushed = push(*world_.producer, marker, kLivingBytes);
     if (pushed != ErrorCode::ok) {
       violations_.push_back("a survivor cannot push: " + text_of(pushed));
       return;
     }
+    pop_until(marker, *world_.consumer, popped_);
+    if (world_.subscriber) pop_until(marker, *world_.subscriber, read_);
+  }
+
+  void pop_until(MessageId marker, shm::Channel& consumer, std::vector<MessageId>& popped) {
     while (true) {
       MessageId id = 0;
       Message message;
-      const ErrorCode result = pop(*world_.consumer, id, message);
+      const ErrorCode result = pop(consumer, id, message);
       if (result != ErrorCode::ok) {
         violations_.push_back("a survivor cannot pop: " + text_of(result));
         return;
       }
       if (id == marker) return;
       if (id == 0) violations_.emplace_back("a survivor popped a torn message");
-      popped_.push_back(id);
+      popped.push_back(id);
     }
   }
 
@@ -151,6 +171,8 @@ class Survivors {
     // An empty orphan is replaced, and its counters with it.
     const bool orphan = scenario_.outcomes.front().lost == 0 && !had_living_;
     if (orphan && expected.queue.empty()) found.dropped = expected.dropped = 0;
+    // What the living subscriber of a broadcast ring has to read is nobody's once all are dead.
+    if (scenario_.ring.broadcast) found.queue = expected.queue;
     if (!(found == expected)) {
       violations_.push_back("survivors find " + to_text(found) + ", not " + to_text(expected));
     }
@@ -158,6 +180,7 @@ class Survivors {
 
   /// After a stop: nothing twice, nothing out of order, nothing missing but what the victim has.
   void check_conservation(Fate fate) {
+    if (scenario_.ring.broadcast) return;  // There is no queue; see check_reader.
     const Board& board = stage_.victim->board();
     const bool completed = fate == Fate::stopped && board.result == 0;
     std::vector<MessageId> expected = scenario_.outcomes.front().queue;
@@ -170,7 +193,7 @@ class Survivors {
     for (const MessageId id : expected) {
       if (!distinct.contains(id) && id != scenario_.finishes) missing.push_back(id);
     }
-    const std::vector<MessageId> put = put_by_victim();
+    const std::vector<MessageId> put = put_by(scenario_);
     for (const MessageId id : put) {
       if (completed && !distinct.contains(id)) missing.push_back(id);
     }
@@ -196,14 +219,13 @@ class Survivors {
     if (!scenario_.ring.redeliver) check_order(expected);
   }
 
-  [[nodiscard]] std::vector<MessageId> put_by_victim() const {
-    const auto& before = scenario_.outcomes.front().queue;
-    std::vector<MessageId> put;
-    for (const MessageId id : scenario_.outcomes.back().queue) {
-      const bool is_new = std::find(before.begin(), before.end(), id) == before.end();
-      if (scenario_.puts && is_new) put.push_back(id);
-    }
-    return put;
+  /// The living subscriber, if there is one.
+  void check_reader(Fate fate) {
+    if (scenario_.shared.empty()) return;
+    Readings readings{scenario_.ring.broadcast ? popped_ : read_, popped_, pushed_};
+    readings.missed = world_.reader()->ring().subscription().missed();
+    readings.completed = fate == Fate::stopped && stage_.victim->board().result == 0;
+    check_readings(scenario_, readings, violations_);
   }
 
   void check_order(const std::vector<MessageId>& expected) {
@@ -218,11 +240,19 @@ class Survivors {
     if (in_order != arrived) violations_.push_back("out of order: " + to_text(arrived));
   }
 
+  /// With nobody inside the ring: derived state agrees with its truth.
+  void check_as_is() {
+    if (const auto ring = RingFile::open(world_.ring.name)) {
+      CopyChecker(ring->segment().geometry()).check_as_is(*ring, violations_);
+    }
+  }
+
   /// With nobody but us left: nothing is lost of the ring itself, and its end is heard.
   void check_the_ring() {
     static_cast<void>(world_.producer->stats());  // Repairs: the victim may have died just now.
     drain(*world_.consumer, violations_);         // Finishes, and takes what came back late.
-    exercise(*world_.producer, *world_.consumer, violations_);
+    if (world_.subscriber) drain(*world_.subscriber, violations_);
+    exercise(*world_.producer, *world_.consumer, world_.subscriber.get(), violations_);
     if (const auto ring = RingFile::open(world_.ring.name)) {
       CopyChecker checker(ring->segment().geometry());
       checker.check_as_is(*ring, violations_);
@@ -237,8 +267,10 @@ class Survivors {
     world_.producer.reset();
     MessageId id = 0;
     Message message;
-    const ErrorCode end = pop(*world_.consumer, id, message);
-    if (end != ErrorCode::end_of_stream) {
+    for (shm::Channel* consumer : {world_.consumer.get(), world_.subscriber.get()}) {
+      if (consumer == nullptr) continue;
+      const ErrorCode end = pop(*consumer, id, message);
+      if (end == ErrorCode::end_of_stream) continue;
       violations_.push_back("no end of stream after the last producer: " + text_of(end));
     }
   }
@@ -271,6 +303,7 @@ class Survivors {
   MessageId next_id_ = kFirstLivingId;
   std::vector<MessageId> pushed_;
   std::vector<MessageId> popped_;
+  std::vector<MessageId> read_;  ///< By the subscriber beside the queue.
   std::int64_t longest_wait_ns_ = 0;
   bool had_living_ = false;
 };
@@ -338,6 +371,7 @@ void Harness::meet_fate(const Scenario& scenario, const Point& point, Fate fate)
       survivors.come_anew();
       survivors.take_everything();
       survivors.compare(left);
+      survivors.check_reader(fate);
     } else {
       survivors.work_beside_the_stopped();
       if (fate == Fate::stopped_killed) {
@@ -346,7 +380,10 @@ void Harness::meet_fate(const Scenario& scenario, const Point& point, Fate fate)
         survivors.fill_up();
       }
       survivors.take_everything();
+      // Whoever has come to the end of its operation leaves nothing to others.
+      if (victim.alive() && victim.board().finished != 0) survivors.check_as_is();
       survivors.check_conservation(fate);
+      survivors.check_reader(fate);
       victim.kill();
     }
     survivors.check_the_ring();

@@ -60,6 +60,7 @@ class Victim {
   Status await_end();
   void kill() noexcept;
   [[nodiscard]] bool alive() const noexcept { return process_ > 0; }
+  [[nodiscard]] pid_t process() const noexcept { return process_; }
   /// Why it ended if nobody killed it: a signal number, or 0.
   [[nodiscard]] int ended_by() const noexcept { return ended_by_; }
 

@@ -3,7 +3,7 @@
 set(source src/shm/redo.cpp)
 set(right_1 [==[
   redo.valid.store(1, std::memory_order_release);
-  finish();
+  return finish();
 ]==])
 set(wrong_1 [==[
   if (crash::seeded("loss_without_redo")) {
@@ -11,8 +11,8 @@ set(wrong_1 [==[
     std::atomic_thread_fence(std::memory_order_seq_cst);
     std::atomic<StateWord>& state = segment_.descriptor(index).state;
     state.store(freed(state.load()), std::memory_order_release);
-  } else {
-    redo.valid.store(1, std::memory_order_release);
-    finish();
+    return true;
   }
+  redo.valid.store(1, std::memory_order_release);
+  return finish();
 ]==])
