@@ -3,8 +3,10 @@
 // message is accounted for.
 //
 //   storm [--seconds N] [--kills-per-second N] [--seed N] [--processes N] [--total BYTES]
-//         [--smallest BYTES] [--largest BYTES] [--held N] [--redeliver] [--namespaces] [--trim]
+//         [--smallest BYTES] [--largest BYTES] [--held N] [--subscribers N] [--redeliver]
+//         [--namespaces] [--trim]
 //
+// `--subscribers`: so many processes more, each of which gets every message.
 // `--redeliver`: what a killed consumer had not finished comes again, nothing is lost.
 // `--trim`: everybody gives memory of the ring back now and then.
 // `--namespaces`: each process is PID 1 in a PID and a user namespace of its own.
@@ -80,6 +82,8 @@ bool parse(int count, char** arguments, Options& options) {
       options.settings.largest_bytes = std::stoull(value);
     } else if (name == "--held") {
       options.settings.most_held = std::stoull(value);
+    } else if (name == "--subscribers") {
+      options.settings.subscribers = std::stoull(value);
     } else {
       return false;
     }
@@ -87,9 +91,11 @@ bool parse(int count, char** arguments, Options& options) {
   return true;
 }
 
-/// One process of the storm and its entry in the ledger.
+enum class Kind { producer, consumer, subscriber, dropping_subscriber };
+
+/// One process of the storm, and its entry in the ledger if its kind has one.
 struct Worker {
-  bool produces;
+  Kind kind;
   std::uint32_t index;
   Child child;
   bool stopped = false;
@@ -104,7 +110,10 @@ class Storm {
         keeper_([&] { keep_ring(options.settings, ledger); }, options.own_namespaces) {
     wait_for(ledger.ring_is_kept, keeper_);
     for (std::size_t index = 0; index < options.processes; ++index) {
-      workers_.push_back(start(index % 2 == 0));
+      workers_.push_back(start(index % 2 == 0 ? Kind::producer : Kind::consumer));
+    }
+    for (std::size_t index = 0; index < options.settings.subscribers; ++index) {
+      workers_.push_back(start(index % 2 == 0 ? Kind::subscriber : Kind::dropping_subscriber));
     }
   }
 
@@ -150,13 +159,23 @@ class Storm {
   }
 
  private:
-  Worker start(bool produces) {
+  Worker start(Kind kind) {
     const std::uint64_t seed = dice_();
-    const std::uint32_t index = produces ? ledger_.producers++ : ledger_.consumers++;
-    const auto work = [this, produces, index, seed] {
-      (produces ? produce : consume)(options_.settings, ledger_, index, seed);
+    const Settings& settings = options_.settings;
+    std::uint32_t index = 0;
+    if (kind == Kind::producer) index = ledger_.producers++;
+    if (kind == Kind::consumer) index = ledger_.consumers++;
+    const auto work = [this, &settings, kind, index, seed] {
+      switch (kind) {
+        case Kind::producer:
+          return produce(settings, ledger_, index, seed);
+        case Kind::consumer:
+          return consume(settings, ledger_, index, seed);
+        default:
+          return subscribe(settings, ledger_, kind == Kind::dropping_subscriber, seed);
+      }
     };
-    return {produces, index, Child(work, options_.own_namespaces)};
+    return {kind, index, Child(work, options_.own_namespaces)};
   }
 
   /// Most are killed; some are stopped, and go on or are killed when they are struck again.
@@ -172,7 +191,7 @@ class Storm {
       victim.child.kill();
       dying_.push_back(std::move(victim));
     }
-    victim = start(victim.produces);
+    victim = start(victim.kind);
   }
 
   /// Not waited for at once: the end of a process takes longer than the time between two kills.
@@ -189,9 +208,9 @@ class Storm {
   }
 
   void mark_killed(const Worker& victim) {
-    if (victim.produces) {
+    if (victim.kind == Kind::producer) {
       ledger_.producer[victim.index].killed = true;
-    } else {
+    } else if (victim.kind == Kind::consumer) {
       ledger_.consumer[victim.index].killed = true;
     }
   }

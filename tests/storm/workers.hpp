@@ -15,7 +15,8 @@ struct Settings {
   std::size_t total_bytes = 16 << 20;
   std::size_t smallest_bytes = 64;
   std::size_t largest_bytes = 1 << 20;
-  std::size_t most_held = 6;  ///< Messages a consumer keeps while it goes on popping.
+  std::size_t most_held = 6;    ///< Messages a consumer keeps while it goes on popping.
+  std::size_t subscribers = 0;  ///< Beside the others; half of them let go what they do not read.
   bool redeliver = false;
   bool trim = false;  ///< Everybody gives memory back now and then.
 };
@@ -28,6 +29,9 @@ void keep_ring(const Settings& settings, Ledger& ledger);
 void produce(const Settings& settings, Ledger& ledger, std::uint32_t index, std::uint64_t seed);
 /// Pops and checks until the ledger says stop.
 void consume(const Settings& settings, Ledger& ledger, std::uint32_t index, std::uint64_t seed);
+/// Reads as a subscriber until the ledger says stop, then what it has still to read, and checks
+/// that it got everything. @param drops what it does not read is given up for want of room.
+void subscribe(const Settings& settings, Ledger& ledger, bool drops, std::uint64_t seed);
 /// Says when it has joined; takes what is left, up to the end of the stream; copies the counters
 /// once all others have gone.
 void consume_the_rest(const Settings& settings, Ledger& ledger, std::uint32_t index);
