@@ -219,7 +219,8 @@ class Blocks {
   bool take_share(std::uint32_t index, StateWord word, std::uint64_t bits) noexcept {
     return shares_.clear(index, word, bits);
   }
-  /// SERVED -> FREE, if no share is left. @return whether it was this call.
+  /// SERVED -> FREE, if no share is left; an impossible block goes out of use. @return whether this
+  /// call has freed it.
   bool free_served(std::uint32_t index, StateWord word) noexcept;
   /// Looks again, which views are still in use. What one subscriber has viewed and another has not
   /// read counts as viewed until then. @return whether it is fewer.
@@ -275,6 +276,7 @@ class Blocks {
                                     std::uint64_t bits) noexcept;
   [[gnu::noinline]] void serve(std::uint32_t index, StateWord word) noexcept;
   [[gnu::noinline]] bool serve_without_lock(std::uint32_t index, StateWord word) noexcept;
+  [[gnu::cold]] void quarantine_served(std::uint32_t index, StateWord word) noexcept;
   bool return_served(std::uint32_t index, StateWord word) noexcept;
   [[nodiscard]] std::uint64_t bytes_of(std::uint32_t index) const noexcept {
     const Descriptor& block = segment_.descriptor(index);

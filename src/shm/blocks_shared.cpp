@@ -17,9 +17,26 @@ void Blocks::serve(std::uint32_t index, StateWord word) noexcept {
 }
 
 bool Blocks::free_served(std::uint32_t index, StateWord word) noexcept {
+  if (!segment_.plausible(index, segment_.read_fields(index), true)) [[unlikely]] {
+    quarantine_served(index, word);
+    return false;
+  }
   if (!shares_.free_if_served(index, word)) return false;
   forget(index, served(word));
   return true;
+}
+
+/// Of an impossible block, which the allocator would join to its neighbours: SERVED -> QUARANTINED,
+/// unless a share is left. It stays in the counts until the next recover().
+void Blocks::quarantine_served(std::uint32_t index, StateWord word) noexcept {
+  StateWord expected = served(word);
+  const StateWord out_of_use = with_state(freed(word), State::kQuarantined);
+  if (shares_.left(index, word) != 0 || !segment_.descriptor(index).state.compare_exchange_strong(
+                                            expected, out_of_use, std::memory_order_seq_cst)) {
+    return;
+  }
+  header_.quarantined += 1;
+  header_.recovery_wanted.store(1, std::memory_order_relaxed);
 }
 
 bool Blocks::serve_without_lock(std::uint32_t index, StateWord word) noexcept {

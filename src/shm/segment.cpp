@@ -176,6 +176,12 @@ Record& Segment::stray_record() const noexcept {
   return stray_record_;
 }
 
+Relaxed<std::uint32_t>& Segment::stray_order() const noexcept {
+  header_->damaged.store(1, std::memory_order_release);
+  stray_order_ = kNone;
+  return stray_order_;
+}
+
 Descriptor& Segment::stray_descriptor() const noexcept {
   header_->damaged.store(1, std::memory_order_release);
   stray_.link_next = stray_.link_previous = kNone;

@@ -121,9 +121,10 @@ class Segment {
     const bool sound = index < descriptor_mark() || index == geometry_.relief_descriptor();
     return sound && has_records() ? records_[index] : stray_record();
   }
-  /// Where the descriptor of the shared message of this number stands.
+  /// Where the descriptor of the shared message of this number stands. Without records a private
+  /// word, and the ring is marked as damaged.
   [[nodiscard]] Relaxed<std::uint32_t>& order(std::uint64_t sequence) const noexcept {
-    return order_[sequence & geometry_.order_mask];
+    return has_records() ? order_[sequence & geometry_.order_mask] : stray_order();
   }
   [[nodiscard]] std::byte* arena() const noexcept { return arena_.data(); }
   [[nodiscard]] const platform::Mapping& control_mapping() const noexcept { return control_; }
@@ -139,6 +140,7 @@ class Segment {
   [[nodiscard]] Descriptor& relief_or_new_descriptor(std::uint32_t index) const noexcept;
   [[nodiscard]] Descriptor& stray_descriptor() const noexcept;
   [[nodiscard]] Record& stray_record() const noexcept;
+  [[nodiscard]] Relaxed<std::uint32_t>& stray_order() const noexcept;
 
   Geometry geometry_;
   platform::Mapping control_;
@@ -151,6 +153,7 @@ class Segment {
   mutable std::atomic<std::uint32_t> known_mark_{0};  ///< The mark as it was last seen.
   mutable Descriptor stray_{};
   mutable Record stray_record_{};
+  mutable Relaxed<std::uint32_t> stray_order_{};
 };
 
 inline BlockFields fields_of(const Descriptor& descriptor) noexcept {

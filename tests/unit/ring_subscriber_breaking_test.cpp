@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// Subscribers of rings whose shared words are damaged, and in corners where little happens.
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include "subscribers.hpp"
+
+namespace ipc0cp::testing {
+namespace {
+
+void recover(shm::AttachedRing& ring) {
+  ASSERT_EQ(ring.lock(platform::now_ns() + platform::kSecond), ErrorCode::ok);
+  ring.recover();
+  ASSERT_EQ(ring.unlock(), ErrorCode::ok);
+}
+
+/// Where the first byte at or behind `offset` stands that memory backs.
+off_t next_data(const shm::AttachedRing& ring, std::uint64_t offset) {
+  return lseek(ring.participants().probe_file(), static_cast<off_t>(offset), SEEK_DATA);
+}
+
+TEST(DamagedSubscription, NobodyTouchesTheOrderBeforeItIsBacked) {
+  Pair pair;
+  ASSERT_TRUE(pair.push(9000));
+  shm::Descriptor& head = pair.segment().descriptor(pair.header().queue_head);
+  head.state.fetch_or(shm::kShared);
+  recover(pair.ring());
+  const shm::Geometry& geometry = pair.segment().geometry();
+  const off_t backed = next_data(pair.ring(), geometry.records_offset);
+  EXPECT_TRUE(backed < 0 || static_cast<std::uint64_t>(backed) >= geometry.arena_offset) << backed;
+}
+
+TEST(DamagedSubscription, AnImpossibleMessageIsNotHandedToTheAllocator) {
+  for (const std::size_t bytes : {64U, 9000U}) {
+    const RingName name;
+    SharedRingBufferProducer producer(name.get(), kMebi, broadcasting());
+    SharedRingBufferConsumer consumer(name.get(), 0, subscribing());
+    const shm::Segment& segment = producer.channel().ring().segment();
+    for (unsigned number = 0; number < 3; ++number) {
+      ASSERT_TRUE(producer.push_raw({}, bytes_of(bytes, number)));
+    }
+    const std::uint32_t index = segment.order(1);
+    segment.descriptor(index).extent_bytes = std::uint64_t{1} << 40;
+    expect_code(ErrorCode::corrupt_payload, [&] { consumer.pop_raw(5s); });
+    expect_next(consumer, bytes, 1);
+    recover(producer.channel().ring());
+    EXPECT_EQ(shm::state_of(segment.descriptor(index).state.load()), shm::State::kQuarantined);
+    EXPECT_EQ(producer.channel().ring().header().quarantined, 1U);
+    expect_next(consumer, bytes, 2);
+    for (unsigned number = 3; number < 100; ++number) {
+      ASSERT_TRUE(producer.push_raw({}, bytes_of(bytes, number)));
+      expect_next(consumer, bytes, number);
+    }
+    EXPECT_EQ(consumer.missed(), 1U);
+    expect_consistent(segment);
+  }
+}
+
+}  // namespace
+}  // namespace ipc0cp::testing
