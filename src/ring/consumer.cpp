@@ -120,8 +120,8 @@ ErrorCode SharedRingBufferConsumer::take_latest(Timeout timeout, Message& messag
   shm::Channel& channel = attached();
   if (shared_->put_back.any() && !channel.forked()) [[unlikely]] {
     const TellPopped tell(channel);
-    // All that was put back is older than what is queued.
-    const std::size_t kept = channel.ring().blocks().queued() == 0 ? 1 : 0;
+    // All that was put back is older than what waits for this handle in the ring.
+    const std::size_t kept = channel.ring().waiting_messages() == 0 ? 1 : 0;
     channel.count_given_up(shared_->put_back.give_up_all_but(kept));
     if (shared_->put_back.take({&message, 1}) == 1) return ErrorCode::ok;
   }

@@ -357,6 +357,7 @@ void Channel::count_damaged(std::uint64_t id) noexcept {
 }
 
 void Channel::count_given_up(std::size_t count) noexcept {
+  if (ring_->subscribes()) return ring_->subscription().count_missed(count);
   Deadline deadline(platform::kSecond);
   if (forked() || lock(deadline) != ErrorCode::ok) return;
   ring_->header().overflowed += count;

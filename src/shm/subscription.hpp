@@ -51,8 +51,10 @@ class Subscription {
   [[nodiscard]] std::uint64_t missed() const noexcept {
     return missed_.load(std::memory_order_relaxed);
   }
-  /// A message that was given out was of no use.
-  void count_missed() noexcept { missed_.fetch_add(1, std::memory_order_relaxed); }
+  /// So many messages that were given out were of no use. Needs no lock.
+  void count_missed(std::uint64_t count = 1) noexcept {
+    missed_.fetch_add(count, std::memory_order_relaxed);
+  }
   /// Keeps a message in hand that was not handed out: the next pop gives it. Needs no lock.
   /// @return false: there are too many of them.
   bool hold(std::uint32_t index, StateWord word) noexcept;

@@ -56,5 +56,44 @@ TEST(DamagedSubscription, AnImpossibleMessageIsNotHandedToTheAllocator) {
   }
 }
 
+/// What a batch has taken and its caller did not hand out.
+void put_back_all(SharedRingBufferConsumer& consumer, std::size_t count) {
+  std::vector<Message> messages = consumer.pop_many_raw(count, 5s);
+  ASSERT_EQ(messages.size(), count);
+  consumer.put_back(nullptr, messages);
+}
+
+TEST(LatestOfASubscriber, IsWhatWasPutBackIfNothingIsNewer) {
+  const RingName name;
+  SharedRingBufferProducer producer(name.get(), kMebi);
+  SharedRingBufferConsumer idle_worker(name.get(), 0);
+  SharedRingBufferConsumer consumer(name.get(), 0, subscribing());
+  for (unsigned number = 0; number < 3; ++number) {
+    ASSERT_TRUE(producer.push_raw({}, bytes_of(64, number)));
+  }
+  put_back_all(consumer, 3);
+  const auto message = consumer.pop_latest_raw(100ms);
+  ASSERT_TRUE(message.has_value());
+  EXPECT_TRUE(equal(message->payload(), bytes_of(64, 2)));
+  EXPECT_EQ(consumer.missed(), 2U);
+  EXPECT_EQ(consumer.stats().overflowed, 0U) << "the queue has lost nothing";
+}
+
+TEST(LatestOfASubscriber, IsNotWhatWasPutBackIfSomethingIsNewer) {
+  const RingName name;
+  SharedRingBufferProducer producer(name.get(), kMebi);
+  SharedRingBufferConsumer worker(name.get(), 0);
+  SharedRingBufferConsumer consumer(name.get(), 0, subscribing());
+  for (unsigned number = 0; number < 3; ++number) {
+    ASSERT_TRUE(producer.push_raw({}, bytes_of(64, number)));
+  }
+  put_back_all(consumer, 2);
+  for (unsigned number = 0; number < 3; ++number) expect_next(worker, 64, number);
+  const auto message = consumer.pop_latest_raw(100ms);
+  ASSERT_TRUE(message.has_value());
+  EXPECT_TRUE(equal(message->payload(), bytes_of(64, 2)));
+  EXPECT_EQ(consumer.missed(), 2U);
+}
+
 }  // namespace
 }  // namespace ipc0cp::testing
