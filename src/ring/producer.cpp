@@ -72,12 +72,17 @@ ErrorCode SharedRingBufferProducer::put(const SerializableObject& object,
     object.write_payload(payload);
     return channel().push(metadata, payload, deadline);
   }
-  Loan loan;
-  const ErrorCode lent =
-      channel().loan(payload_bytes, metadata.size(), metadata.size(), deadline, loan);
-  if (lent != ErrorCode::ok) return lent;
-  object.write_payload(loan.bytes());
-  return channel().publish(loan, metadata, deadline);
+  ErrorCode published = ErrorCode::no_consumers;
+  // Of a broadcast ring the last subscriber may leave in between: the next one is waited for.
+  while (published == ErrorCode::no_consumers) {
+    Loan loan;
+    const ErrorCode lent =
+        channel().loan(payload_bytes, metadata.size(), metadata.size(), deadline, loan);
+    if (lent != ErrorCode::ok) return lent;
+    object.write_payload(loan.bytes());
+    published = channel().publish(loan, metadata, deadline);
+  }
+  return published;
 }
 
 /// No room is an answer, not a failure.

@@ -3,6 +3,10 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <functional>
+#include <memory>
+#include <thread>
+
 #include "subscribers.hpp"
 
 namespace ipc0cp::testing {
@@ -93,6 +97,52 @@ TEST(LatestOfASubscriber, IsNotWhatWasPutBackIfSomethingIsNewer) {
   ASSERT_TRUE(message.has_value());
   EXPECT_TRUE(equal(message->payload(), bytes_of(64, 2)));
   EXPECT_EQ(consumer.missed(), 2U);
+}
+
+/// An object during whose writing something happens.
+class Eventful : public SerializableObject {
+ public:
+  Eventful(std::size_t bytes, std::function<void()> event)
+      : bytes_(bytes_of(bytes)), event_(std::move(event)) {}
+  [[nodiscard]] std::string_view type_name() const noexcept override { return "Eventful"; }
+  [[nodiscard]] std::string_view metadata_json() const override { return kText; }
+  [[nodiscard]] std::size_t payload_bytes() const noexcept override { return bytes_.size(); }
+  void write_payload(std::span<std::byte> target) const override {
+    std::copy(bytes_.begin(), bytes_.end(), target.begin());
+    event_();
+  }
+
+ private:
+  static constexpr std::string_view kText = R"({"type":"bytes"})";
+  std::vector<std::byte> bytes_;
+  std::function<void()> event_;
+};
+
+TEST(BroadcastPush, OfAnObjectWaitsForTheNextSubscriberLikeOneOfBytes) {
+  const RingName name;
+  ProducerOptions options = broadcasting();
+  options.keep = true;
+  SharedRingBufferProducer producer(name.get(), kMebi, options);
+  auto consumer = std::make_unique<SharedRingBufferConsumer>(name.get(), 0, subscribing());
+  std::thread next;
+  int written = 0;
+  const Eventful object(9000, [&] {
+    if (++written > 1) return;
+    consumer.reset();  // The last one leaves while the message is written.
+    next = std::thread([&] {
+      std::this_thread::sleep_for(50ms);
+      consumer = std::make_unique<SharedRingBufferConsumer>(name.get(), 0, subscribing());
+    });
+  });
+  bool pushed = false;
+  try {
+    pushed = producer.push(object, 10s);
+  } catch (const Error& error) {
+    ADD_FAILURE() << error.what();
+  }
+  EXPECT_TRUE(pushed);
+  if (next.joinable()) next.join();
+  EXPECT_TRUE(consumer->try_pop_raw().has_value());
 }
 
 }  // namespace
