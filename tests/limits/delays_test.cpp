@@ -14,7 +14,7 @@
 #include "ipc0cp/exit.hpp"
 #include "platform/clock.hpp"
 #include "storm/processes.hpp"
-#include "unit/shm_pair.hpp"
+#include "unit/subscribers.hpp"
 
 namespace ipc0cp::testing {
 namespace {
@@ -275,6 +275,32 @@ TEST_F(DelaysTest, OfCallsThatNeverWaitBesideAStoppedHolder) {
   victim.kill();
   pair.expect_pop(100, 1);
   EXPECT_EQ(pair.consumer.stats().messages, 0U);
+}
+
+TEST_F(DelaysTest, OfPushesBesideAStoppedSubscriberThatLetsGo) {
+  Delays push("push beside a stopped subscriber that lets go", 10);
+  Pair pair(64 * kKibi);
+  Staying victim(
+      [&](auto stay) {
+        auto subscriber = pair.another_consumer(subscribing(Overflow::drop_oldest));
+        const auto view = subscriber.pop_raw(5s);  // It keeps one message in hand.
+        stay();
+      },
+      false);
+  while (pair.consumer.stats().active_subscribers == 0) std::this_thread::yield();
+  ASSERT_TRUE(pair.push(9000, 0));
+  victim.wait_until_ready();
+  victim.child().stop();
+  pair.expect_pop(9000, 0);
+  for (unsigned round = 1; round < 500; ++round) {
+    const std::size_t bytes = round % 3 == 0 ? 9000 : 3000;
+    const std::int64_t start_ns = platform::now_ns();
+    ASSERT_TRUE(pair.push(bytes, round, 10s));
+    push.add(ms_since(start_ns));
+    pair.expect_pop(bytes, round);
+  }
+  victim.kill();
+  EXPECT_EQ(pair.consumer.stats().used_bytes, 0U);
 }
 
 TEST_F(DelaysTest, OfAPushThatGrowsTheRingBesideAStoppedHolder) {
