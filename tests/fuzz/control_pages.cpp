@@ -35,6 +35,7 @@ constexpr std::size_t kMostHandles = 4;
 class Reader {
  public:
   explicit Reader(std::span<const std::uint8_t> bytes) : bytes_(bytes) {}
+  [[nodiscard]] std::size_t size() const noexcept { return bytes_.size(); }
   [[nodiscard]] bool at_end() const noexcept { return next_ >= bytes_.size(); }
   std::uint8_t byte() noexcept { return at_end() ? std::uint8_t{0} : bytes_[next_++]; }
   std::uint16_t word() noexcept {
@@ -49,11 +50,12 @@ class Reader {
 
 class Victim {
  public:
-  explicit Victim(const std::string& name) : name_(name) {
+  Victim(const std::string& name, bool broadcast) : name_(name), broadcast_(broadcast) {
     ProducerOptions options;
     options.max_messages = kMaxMessages;
+    options.broadcast = broadcast;
     producers_.push_back(std::make_unique<SharedRingBufferProducer>(name_, kRingBytes, options));
-    consumers_.push_back(std::make_unique<SharedRingBufferConsumer>(name_, kRingBytes));
+    add_consumer(broadcast, false);
     segment_ = &consumers_.front()->channel().ring().segment();
     const auto pages = control_pages();
     sound_pages_.assign(pages.begin(), pages.end());
@@ -139,17 +141,25 @@ class Victim {
     if (input.byte() % 2 == 0) static_cast<void>(loan.publish({}, Timeout::none()));
   }
 
+  void add_consumer(bool subscribes, bool drops) {
+    ConsumerOptions options;
+    options.subscribe = subscribes;
+    if (subscribes && drops) options.overflow = Overflow::drop_oldest;
+    consumers_.push_back(std::make_unique<SharedRingBufferConsumer>(name_, kRingBytes, options));
+  }
+
   /// The first two handles stay, so that there is always one of each.
   void join_or_leave(Reader& input) {
     const unsigned kind = input.byte();
     const bool produces = kind % 2 == 0;
     if (produces && producers_.size() < kMostHandles) {
       ProducerOptions options;
+      options.broadcast = broadcast_;
       options.overflow = static_cast<Overflow>(kind / 2 % 3);
       if (options.overflow == Overflow::drop_oldest) options.depth = kind / 8 % 4;
       producers_.push_back(std::make_unique<SharedRingBufferProducer>(name_, kRingBytes, options));
     } else if (!produces && consumers_.size() < kMostHandles) {
-      consumers_.push_back(std::make_unique<SharedRingBufferConsumer>(name_, kRingBytes));
+      add_consumer(broadcast_ || kind / 2 % 2 != 0, kind / 4 % 2 != 0);
     } else {
       producers_.resize(1);
       consumers_.resize(1);
@@ -166,11 +176,19 @@ class Victim {
       offset = geometry.slots_offset + place % (6 * sizeof(shm::Slot));
     } else if (where % 4 == 1) {
       offset = sizeof(std::uint32_t) * 33 + place % (sizeof(shm::Header) - 136);
+    } else if (where % 8 == 2) {
+      offset = geometry.records_offset + place % bytes_for_subscribers(geometry);
     } else {
       const std::size_t bytes = geometry.descriptor_count * sizeof(shm::Descriptor);
       offset = geometry.descriptors_offset + place % bytes;
     }
     write_word(offset / 4 * 4, value(input), where >= 128);
+  }
+
+  /// Of records and order.
+  static std::size_t bytes_for_subscribers(const shm::Geometry& geometry) {
+    const std::size_t order_bytes = (geometry.order_mask + 1) * sizeof(std::uint32_t);
+    return geometry.order_offset + order_bytes - geometry.records_offset;
   }
 
   std::uint64_t value(Reader& input) {
@@ -197,6 +215,7 @@ class Victim {
   static bool works(shm::Channel& channel) { return channel.ring().refusal() == ErrorCode::ok; }
 
   std::string name_;
+  bool broadcast_;
   std::vector<std::byte> sound_pages_;
   std::vector<std::unique_ptr<SharedRingBufferProducer>> producers_;
   std::vector<std::unique_ptr<SharedRingBufferConsumer>> consumers_;
@@ -204,14 +223,18 @@ class Victim {
   std::vector<Message> kept_;
 };
 
-/// One victim for all inputs. A damaged ring may not remove its file, so that is done here.
+/// One victim for all inputs of a kind. A damaged ring may not remove its file, so that is done
+/// here.
 class Place {
  public:
+  explicit Place(bool broadcast) : broadcast_(broadcast) {}
+  Place(const Place&) = delete;
+  Place& operator=(const Place&) = delete;
   ~Place() { clear(); }
   Victim& sound_victim() {
     if (!victim_ || !victim_->restore()) {
       clear();
-      victim_.emplace(name_);
+      victim_.emplace(name_, broadcast_);
     }
     return *victim_;
   }
@@ -222,13 +245,16 @@ class Place {
     unlink(shm::path_of(name_).c_str());
   }
 
-  std::string name_ = "fuzz-" + std::to_string(getpid());
+  bool broadcast_;
+  std::string name_ = (broadcast_ ? "fuzz-broadcast-" : "fuzz-") + std::to_string(getpid());
   std::optional<Victim> victim_;
 };
 
 void run(Reader input) {
-  static Place place;
-  Victim& victim = place.sound_victim();
+  static Place queue(false);
+  static Place broadcast(true);
+  // Every fourth length, so that the steps of an input mean the same on either kind of ring.
+  Victim& victim = (input.size() % 4 == 3 ? broadcast : queue).sound_victim();
   for (std::size_t steps = 0; steps < kMostSteps && !input.at_end(); ++steps) {
     try {
       victim.step(input);

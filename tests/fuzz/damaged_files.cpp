@@ -31,12 +31,16 @@ namespace {
 constexpr std::size_t kRingBytes = 16 << 10;
 constexpr std::uint32_t kMaxMessages = 16;
 
-/// What the file of a ring holds while a loan, a view and three messages are out.
+/// What the file of a ring holds while a loan, a view and three messages are out, which a
+/// subscriber has still to read.
 std::vector<std::byte> content_of_a_ring(const std::string& name) {
   ProducerOptions options;
   options.max_messages = kMaxMessages;
   SharedRingBufferProducer producer(name, kRingBytes, options);
   SharedRingBufferConsumer consumer(name, kRingBytes);
+  ConsumerOptions subscribing;
+  subscribing.subscribe = true;
+  const SharedRingBufferConsumer subscriber(name, kRingBytes, subscribing);
   const std::vector<std::byte> payload(4200, std::byte{7});
   static_cast<void>(producer.push_raw({}, payload));
   const auto view = consumer.pop_raw();
@@ -58,9 +62,10 @@ class Target {
   Target() : content_(content_of_a_ring(name_)), path_(shm::path_of(name_)) {
     file_ = open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     require(file_ >= 0, "the file can be made");
-    // Two of its handles live, as far as can be seen.
+    // Three of its handles live, as far as can be seen.
     platform::lock_byte(file_, shm::kTokenByte + 1, platform::LockKind::write);
     platform::lock_byte(file_, shm::kTokenByte + 2, platform::LockKind::write);
+    platform::lock_byte(file_, shm::kTokenByte + 3, platform::LockKind::write);
     write(0, content_);
   }
   Target(const Target&) = delete;
@@ -108,10 +113,17 @@ class Target {
         return place % sizeof(shm::Header) / 4 * 4;
       case 1:
         return geometry.slots_offset + place % (6 * sizeof(shm::Slot)) / 4 * 4;
+      case 2:
+        return geometry.records_offset + place % bytes_for_subscribers(geometry) / 4 * 4;
       default:
         return geometry.descriptors_offset +
                place % (geometry.descriptor_count * sizeof(shm::Descriptor)) / 4 * 4;
     }
+  }
+  /// Of records and order.
+  static std::size_t bytes_for_subscribers(const shm::Geometry& geometry) {
+    const std::size_t order_bytes = (geometry.order_mask + 1) * sizeof(std::uint32_t);
+    return geometry.order_offset + order_bytes - geometry.records_offset;
   }
   static std::uint64_t value_of(unsigned kind, std::uint64_t word) {
     constexpr std::uint64_t kAll = ~std::uint64_t{0};

@@ -140,11 +140,16 @@ class Traffic {
   }
 
   void consume() {
-    SharedRingBufferConsumer consumer(ring_of(g_generation), 0,
-                                      {.auto_attach = false,
-                                       .auto_unlink = false,
-                                       .expected_producers = 1000,
-                                       .interrupt_check = is_over});
+    const bool subscribes = random_() % 2 == 0;
+    const bool drops = subscribes && random_() % 2 == 0;
+    SharedRingBufferConsumer consumer(
+        ring_of(g_generation), 0,
+        {.auto_attach = false,
+         .auto_unlink = false,
+         .expected_producers = 1000,
+         .interrupt_check = is_over,
+         .subscribe = subscribes,
+         .overflow = drops ? Overflow::drop_oldest : Overflow::block});
     consumer.attach(100ms);
     std::vector<Message> kept;
     for (int number = 0; number < kCallsOfAHandle && !is_over() && !is_refused_; ++number) {
@@ -216,9 +221,10 @@ class Scribbler {
         // Seldom the identity, which nobody reads but newcomers.
         return random_() % 512 == 0 ? random_() % kIdentityBytes
                                     : kIdentityBytes + random_() % (last - kIdentityBytes);
+      case 2:
+        return geometry_.records_offset + random_() % (last - geometry_.records_offset);
       case 1:
         return geometry_.slots_offset + random_() % (16 * sizeof(shm::Slot));
-      case 2:
       case 3:
         return kIdentityBytes + random_() % (sizeof(shm::Header) - kIdentityBytes);
       case 4:
