@@ -29,6 +29,8 @@ KINDS = {
     "redelivery, more views than room": [
         "--redeliver", "--total", str(256 << 10), "--largest", "8192", "--held", "20",
     ],
+    "subscribers": ["--processes", "7", "--subscribers", "4"],
+    "subscribers, redelivery": ["--processes", "7", "--subscribers", "4", "--redeliver"],
     "namespaces": ["--namespaces", "--total", str(64 << 20), "--largest", str(5 << 20)],
     "namespaces, redelivery": ["--namespaces", "--redeliver"],
 }
