@@ -211,6 +211,14 @@ class Channel final : public HandleLifetime {
   bool put_back(Message& message, std::int64_t deadline_ns) noexcept;
   void drop_borrowed(Message& message) noexcept;
 
+  /// After the unlock: a worker wakes the next one, a subscriber tells that it has missed
+  /// something.
+  void follow_pop() noexcept {
+    if (ring_->subscribes()) [[unlikely]]
+      return ring_->subscription().log_first_gap(ring_->name());
+    ring_->wake_next_consumer();
+  }
+
   // channel_subscribe.cpp
   ErrorCode try_pop_shared(Message& message) noexcept;
   ErrorCode try_pop_shared(Peek& peek) noexcept;

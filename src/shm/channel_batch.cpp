@@ -100,7 +100,7 @@ std::size_t Channel::take_queued(std::span<Message> messages, const Likeness* li
     taken += 1;
   }
   static_cast<void>(ring_->unlock());  // What was taken is ours, whatever has become of the lock.
-  ring_->wake_next_consumer();
+  follow_pop();
   if (freed > 0) ring_->signal_space(freed);
   std::size_t whole = 0;
   for (Message& message : messages.first(taken)) {

@@ -91,7 +91,7 @@ ErrorCode Channel::lock_and_try_pop(Target& target, Deadline& deadline) noexcept
   if (locked != ErrorCode::ok) return locked;
   const ErrorCode result = try_pop(target);
   const ErrorCode unlocked = ring_->unlock();
-  ring_->wake_next_consumer();
+  follow_pop();
   return unlocked == ErrorCode::ok ? result : unlocked;
 }
 template ErrorCode Channel::lock_and_try_pop(Message& target, Deadline& deadline) noexcept;

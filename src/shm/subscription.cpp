@@ -2,7 +2,9 @@
 #include "shm/subscription.hpp"
 
 #include <algorithm>
+#include <new>
 
+#include "platform/log.hpp"
 #include "shm/blocks.hpp"
 
 namespace ipc0cp::shm {
@@ -19,6 +21,7 @@ bool Subscription::join(bool drops) noexcept {
   }
   if (number_ == kSubscriberCount) return false;
   bit_ = std::uint64_t{1} << number_;
+  drops_ = drops;
   expected_ = header.next_sequence;
   participants_.own_slot().cursor = expected_;
   entry().store(participants_.self() | (drops ? kEntryDrops : 0), std::memory_order_release);
@@ -30,6 +33,30 @@ std::uint32_t Subscription::next(std::uint64_t& sequence) noexcept {
   sequence = shares_.first_unread(bit_, participants_.own_slot().cursor, index);
   if (index == kNone) move_to(sequence, sequence);
   return index;
+}
+
+/// Under the lock.
+void Subscription::note_gap(std::uint64_t count) noexcept {
+  missed_.fetch_add(count, std::memory_order_relaxed);
+  Gap none = Gap::kNone;
+  gap_.compare_exchange_strong(none, Gap::kFound, std::memory_order_relaxed);
+}
+
+void Subscription::log_gap(const std::string& ring) noexcept {
+  Gap found = Gap::kFound;
+  if (!gap_.compare_exchange_strong(found, Gap::kLogged, std::memory_order_relaxed)) return;
+  try {
+    log(LogLevel::warning,
+        "ring '" + ring + "': this subscriber has missed " + std::to_string(missed()) +
+            (drops_ ? " message(s), which were given up for want of room before it had read them "
+                      "(overflow=\"drop_oldest\"). Read faster, make the ring larger "
+                      "(total_data_bytes, max_messages), or let producers wait for it "
+                      "(overflow=\"block\")."
+                    : " message(s), which were damaged.") +
+            " Its `missed` counts on; this is said once.");
+  } catch (const std::bad_alloc&) {
+    log(LogLevel::warning, "a subscriber has missed messages; no memory left to say more");
+  }
 }
 
 bool Subscription::hold(std::uint32_t index, StateWord word) noexcept {

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
+#include <string>
 
 #include "shm/participants.hpp"
 #include "shm/segment.hpp"
@@ -51,6 +52,12 @@ class Subscription {
   [[nodiscard]] std::uint64_t missed() const noexcept {
     return missed_.load(std::memory_order_relaxed);
   }
+  /// Says once, in the log, that messages were given up before it could read them. Without the
+  /// lock, which may not be held while a log is written.
+  void log_first_gap(const std::string& ring) noexcept {
+    if (gap_.load(std::memory_order_relaxed) == Gap::kFound) [[unlikely]]
+      log_gap(ring);
+  }
   /// So many messages that were given out were of no use. Needs no lock.
   void count_missed(std::uint64_t count = 1) noexcept {
     missed_.fetch_add(count, std::memory_order_relaxed);
@@ -89,18 +96,24 @@ class Subscription {
     return segment_.header().entries[number_];
   }
   void move_to(std::uint64_t given, std::uint64_t cursor) noexcept {
-    if (given > expected_) missed_.fetch_add(given - expected_, std::memory_order_relaxed);
+    if (given > expected_) [[unlikely]]
+      note_gap(given - expected_);
     if (cursor > expected_) expected_ = cursor;
     participants_.own_slot().cursor = cursor;
   }
+  void note_gap(std::uint64_t count) noexcept;
+  void log_gap(const std::string& ring) noexcept;
 
   const Segment& segment_;
   const Participants& participants_;
   Shares shares_;
   std::uint32_t number_ = 0;
   std::uint64_t bit_ = 0;
+  bool drops_ = false;
   std::uint64_t expected_ = 0;  ///< The number that follows what was given, or counted as missed.
   std::atomic<std::uint64_t> missed_{0};
+  enum class Gap : std::uint8_t { kNone, kFound, kLogged };
+  std::atomic<Gap> gap_{Gap::kNone};
   std::uint64_t given_back_ = 0;  ///< While leaving: what lies below this number is given back.
   bool has_left_ = false;
 

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "captured_log.hpp"
 #include "subscribers.hpp"
 
 namespace ipc0cp::testing {
@@ -172,7 +173,27 @@ TEST(SlowSubscribers, OptionsThatMakeNoSenseAreRefused) {
   EXPECT_FALSE(name.exists());
 }
 
-/// It leaves in several holds of the lock, between which others push.
+TEST(SlowSubscribers, SayOnceThatTheyMissSomething) {
+  const RingName name;
+  SharedRingBufferProducer producer(name.get(), kMebi, with_few_places(true));
+  SharedRingBufferConsumer slow(name.get(), 0, subscribing(Overflow::drop_oldest));
+  const Log log;
+  for (int round = 0; round < 2; ++round) {
+    for (unsigned number = 0; number < kPlaces; ++number) producer.push_raw({}, bytes_of(64));
+    EXPECT_TRUE(slow.pop_latest_raw(5s).has_value());
+  }
+  EXPECT_EQ(log.text(), "") << "pop_latest asks for that";
+  for (int round = 0; round < 2; ++round) {
+    for (unsigned number = 0; number < kPlaces + 3; ++number) producer.push_raw({}, bytes_of(64));
+    EXPECT_EQ(slow.pop_many_raw(100, 5s).size(), kPlaces);
+  }
+  EXPECT_EQ(slow.missed(), 2 * (kPlaces - 1) + 2 * 3);
+  const std::string& text = log.text();
+  EXPECT_NE(text.find("has missed " + std::to_string(2 * (kPlaces - 1) + 3)), std::string::npos)
+      << text;
+  EXPECT_EQ(text.find("has missed"), text.rfind("has missed")) << text;
+}
+
 /// Every message is read or missed, whatever the sizes, and in order.
 TEST(SlowSubscribers, ReadOrMissEachMessageOnce) {
   const RingName name;
