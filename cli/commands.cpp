@@ -28,7 +28,7 @@ const std::array all_commands{
             prepare_doctor},
     Command{"tap", "Show what is queued, without taking it",
             "ipc0cp tap frames -n 3\n"
-            "ipc0cp tap frames --follow",
+            "ipc0cp tap frames --follow       # what comes, taking nothing from anybody",
             prepare_tap},
     Command{"rm", "Remove rings that were left behind",
             "ipc0cp rm frames           # one in which nobody lives\n"

@@ -206,17 +206,19 @@ class Search {
 
   /// What a subscriber has not read keeps its room, and others have taken all of it.
   void find_lagging_subscriber() {
-    const Participant* waiting = waiting_for_room();
-    const double used =
-        static_cast<double>(ring_.stats.used_bytes) /
-        static_cast<double>(std::max<std::uint64_t>(ring_.stats.total_data_bytes, 1));
-    if (waiting == nullptr && std::max(ring_.depth, used) < kFull) return;
     const Participant* behind = nullptr;
     for (const Participant& one : ring_.participants) {
       if (one.role != Role::subscriber || one.drops_oldest || one.unread == 0) continue;
       if (behind == nullptr || one.unread > behind->unread) behind = &one;
     }
     if (behind == nullptr) return;
+    const auto part = [](std::uint64_t count, std::uint64_t most) {
+      return static_cast<double>(count) / static_cast<double>(std::max<std::uint64_t>(most, 1));
+    };
+    const double full = std::max(part(behind->unread, ring_.stats.max_messages),
+                                 part(ring_.stats.used_bytes, ring_.stats.total_data_bytes));
+    const Participant* waiting = waiting_for_room();
+    if (waiting == nullptr && std::max(full, ring_.depth) < kFull) return;
     add("subscriber_behind",
         named(*behind) + " is furthest behind, and its messages keep their room",
         counted(behind->unread, "message") + " unread, " + bytes_of(ring_.stats.used_bytes) +

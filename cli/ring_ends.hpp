@@ -26,8 +26,12 @@ SharedRingBufferConsumer open_consumer(const std::string& name,
                                        const std::optional<std::uint64_t>& size, Timeout timeout,
                                        bool removes_ring);
 
+/// Joins the ring as a subscriber that takes nothing from anybody and slows nobody: what it has not
+/// read is given up for want of room. The ring stays when it leaves.
+SharedRingBufferConsumer open_subscriber(const std::string& name, Timeout timeout);
+
 /// Leaves a ring whose stream has ended, and removes it although `consumer` would not: as a
-/// consumer that does, and is there for a moment only.
+/// consumer that does, and is there for a moment only. A ring that others have still to read stays.
 void leave_ended_ring(SharedRingBufferConsumer& consumer);
 
 }  // namespace ipc0cp::cli

@@ -2,15 +2,18 @@
 // ipc0cp record: the messages of a ring and their times into a file.
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstring>
 #include <iostream>
+#include <limits>
 #include <memory>
 
 #include "declared.hpp"
 #include "failure.hpp"
 #include "file_types.hpp"
 #include "interrupt.hpp"
+#include "ipc0cp/inspect.hpp"
 #include "ipc0cp/message.hpp"
 #include "ipc0cp/stdio.hpp"
 #include "recording.hpp"
@@ -29,17 +32,14 @@ struct Options {
   std::optional<double> timeout;
 };
 
-/// A message goes to one consumer: what is recorded does not reach a worker.
-void check_alone(const SharedRingBufferConsumer& consumer, const std::string& name, bool before) {
-  const std::uint32_t others = consumer.stats().active_consumers - 1;
-  if (others == 0) return;
-  throw Failure(kFailed,
-                "ring '" + name + "' has " + counted(others, "other consumer") +
-                    (before ? "; recording would take messages from them"
-                            : " now; recording has ended, it would take messages from them") +
-                    ". Record a ring that nobody else reads, or send the recording on: ipc0cp "
-                    "record " +
-                    name + " - | tee FILE | ipc0cp replay - OTHER");
+/// Producers wait for a worker, and recording is none.
+void tell_of_missing_worker(const std::string& name) {
+  const inspect::Ring ring = inspect::ring(name);
+  if (ring.broadcast || ring.consumers > 0) return;
+  std::cerr << "ipc0cp: ring '" << name
+            << "' has no worker yet, and its producers wait for one: recording takes nothing from "
+               "the queue, and counts for nobody. If nobody else is to read the ring: ipc0cp recv "
+            << name << " > /dev/null\n";
 }
 
 StdioProducer open_output(const std::string& path) {
@@ -56,8 +56,8 @@ class Recording {
   explicit Recording(const Options& options)
       : options_(options),
         timeout_(timeout_of(options.timeout)),
-        consumer_(open_consumer(options.name, std::nullopt, timeout_, false)) {
-    check_alone(consumer_, options.name, true);
+        consumer_(open_subscriber(options.name, timeout_)) {
+    tell_of_missing_worker(options.name);
   }
 
   int run() {
@@ -72,11 +72,14 @@ class Recording {
       throw;
     }
     output.close();
+    const std::uint64_t missed = consumer_.missed();
     if (ended) leave_ended_ring(consumer_);
     consumer_.close();
     std::cerr << "ipc0cp: recorded " << counted(messages_, "message") << ", "
               << short_bytes(static_cast<double>(bytes_)) << " of ring '" << options_.name
-              << "' in " << short_time(elapsed()) << "\n";
+              << "' in " << short_time(elapsed());
+    if (missed > 0) std::cerr << "; missed " << counted(missed, "message") << " for want of room";
+    std::cerr << "\n";
     return kDone;
   }
 
@@ -94,33 +97,38 @@ class Recording {
     }
   }
 
+  [[nodiscard]] bool is_over() const { return options_.seconds && elapsed() >= *options_.seconds; }
+
+  /// Until somebody wants this to end.
+  [[nodiscard]] double time_left(double waited_since) const {
+    double end = std::numeric_limits<double>::infinity();
+    if (options_.seconds) end = *options_.seconds;
+    if (options_.timeout) end = std::min(end, waited_since + *options_.timeout);
+    return end - elapsed();
+  }
+
   /// @return whether the stream has ended; else it was the time, or a signal.
   bool record_until_end(StdioProducer& output) {
-    constexpr double kLooksAroundEach = 0.2;
     double waited_since = 0;
     while (!interrupted()) {
-      const double left = options_.seconds ? *options_.seconds - elapsed() : kLooksAroundEach;
-      if (left <= 0) return false;
+      const double left = time_left(waited_since);
+      if (left <= 0 && is_over()) return false;
       ErrorCode outcome = ErrorCode::ok;
-      std::optional<Message> message = consumer_.pop_raw(
-          std::chrono::duration<double>(std::min(left, kLooksAroundEach)), outcome);
+      const std::optional<Message> message =
+          consumer_.pop_raw(std::chrono::duration<double>(std::max(left, 0.0)), outcome);
       if (message) {
         write(output, *message);
         waited_since = elapsed();
       } else if (outcome == ErrorCode::end_of_stream) {
         return true;
       } else if (outcome == ErrorCode::timeout) {
-        if (options_.timeout && elapsed() - waited_since > *options_.timeout) {
+        if (options_.timeout && elapsed() - waited_since >= *options_.timeout) {
           throw Failure(kTimedOut, "no message has come to ring '" + options_.name + "' for " +
                                        short_time(*options_.timeout));
         }
       } else if (outcome != ErrorCode::interrupted) {
         // The same again, with the sentence.
         static_cast<void>(consumer_.pop_raw(Timeout::none()));
-      }
-      if (elapsed() - looked_around_ > kLooksAroundEach) {
-        looked_around_ = elapsed();
-        check_alone(consumer_, options_.name, false);
       }
     }
     return false;
@@ -136,16 +144,11 @@ class Recording {
     }
   }
 
-  void write(StdioProducer& output, Message& message) {
+  void write(StdioProducer& output, const Message& message) {
     const auto since = std::chrono::nanoseconds(Clock::now() - start_).count();
     const auto nanoseconds = static_cast<std::uint64_t>(since);
-    try {
-      put(output, kTimeMetadata, std::as_bytes(std::span(&nanoseconds, 1)));
-      put(output, message.metadata(), message.payload());
-    } catch (const Failure&) {
-      message.requeue();  // If the ring redelivers; else it is lost.
-      throw;
-    }
+    put(output, kTimeMetadata, std::as_bytes(std::span(&nanoseconds, 1)));
+    put(output, message.metadata(), message.payload());
     ++messages_;
     bytes_ += message.payload().size();
   }
@@ -154,7 +157,6 @@ class Recording {
   Timeout timeout_;
   SharedRingBufferConsumer consumer_;
   Clock::time_point start_;
-  double looked_around_ = 0;
   std::uint64_t messages_ = 0;
   std::uint64_t bytes_ = 0;
 };

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // ipc0cp tap: what is queued in a ring, without taking it.
+#include <algorithm>
 #include <cerrno>
+#include <chrono>
+#include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -9,7 +12,9 @@
 #include "failure.hpp"
 #include "interrupt.hpp"
 #include "ipc0cp/error.hpp"
+#include "ipc0cp/message.hpp"
 #include "preview.hpp"
+#include "ring_ends.hpp"
 #include "ring_json.hpp"
 #include "text.hpp"
 
@@ -25,7 +30,7 @@ struct Options {
 
 constexpr std::size_t kShownAtATime = 16;
 constexpr std::size_t kMostAtATime = 1024;
-constexpr double kLooksEach = 0.05;
+constexpr std::chrono::seconds kOpensWithin(5);
 
 /// What `look` of inspect.hpp says of the ring, if it is there.
 template <class Look>
@@ -81,50 +86,95 @@ std::string row(const std::string& id, const std::string& type, const std::strin
          flush_right(age, 7) + "  " + rest + "\n";
 }
 
+/// What has just come: when it was published is not known.
+inspect::MessagePreview preview_of(const Message& message) {
+  const inspect::PreviewOptions limits;
+  inspect::MessagePreview shown;
+  shown.id = message.id();
+  shown.payload_bytes = message.payload().size();
+  shown.metadata_bytes = message.metadata().size();
+  shown.deliveries = 0;  // The queue's, which nobody has asked.
+  shown.metadata = message.metadata().substr(0, limits.max_metadata_bytes);
+  const std::size_t bytes = std::min(message.payload().size(), limits.max_payload_bytes);
+  shown.payload.assign(message.payload().begin(),
+                       message.payload().begin() + static_cast<std::ptrdiff_t>(bytes));
+  return shown;
+}
+
 /// One run of the command.
 class Tapping {
  public:
   explicit Tapping(const Options& options) : options_(options) {}
 
-  int run() {
-    look(options_.count.value_or(kShownAtATime));
-    while (options_.follow && !is_enough() && sleep_for(kLooksEach)) look(kMostAtATime);
-    return kDone;
-  }
+  int run() { return options_.follow ? follow() : show(); }
 
  private:
   [[nodiscard]] bool is_enough() const { return options_.count && printed_ >= *options_.count; }
 
+  int show() {
+    look(options_.count.value_or(kShownAtATime));
+    return kDone;
+  }
+
+  /// First what is queued, then what comes: as a subscriber, which takes nothing from anybody.
+  int follow() {
+    const auto ring =
+        of_ring(options_, [](const std::string& name) { return inspect::summary(name); });
+    look(kMostAtATime);
+    if (ring.has_figures() && ring.producers + ring.readers() == 0) {
+      std::cerr << "ipc0cp: nobody lives in ring '" << options_.name << "': nothing more comes\n";
+      return kDone;
+    }
+    SharedRingBufferConsumer subscriber = open_subscriber(options_.name, kOpensWithin);
+    look(kMostAtATime);  // What has come meanwhile.
+    if (follow(subscriber)) leave_ended_ring(subscriber);
+    subscriber.close();
+    return kDone;
+  }
+
+  /// @return whether the stream has ended; else enough is shown, or a signal came.
+  bool follow(SharedRingBufferConsumer& subscriber) {
+    while (!is_enough() && !interrupted()) {
+      ErrorCode outcome = ErrorCode::ok;
+      const auto message = subscriber.pop_raw(Timeout::forever(), outcome);
+      if (outcome == ErrorCode::end_of_stream) return true;
+      if (message) {
+        tell_of_gap(subscriber.missed());
+        print({preview_of(*message)}, 0);
+      } else if (outcome != ErrorCode::interrupted) {
+        static_cast<void>(subscriber.pop_raw(Timeout::none()));  // The same, with the sentence.
+      }
+    }
+    return false;
+  }
+
+  void tell_of_gap(std::uint64_t missed) {
+    if (missed > missed_ && !options_.json) {
+      print_text(row("...", "", "", "",
+                     counted(missed - missed_, "message") + " were given up for want of room"));
+    }
+    missed_ = missed;
+  }
+
   void look(std::size_t most) {
     const auto ring =
         of_ring(options_, [](const std::string& name) { return inspect::summary(name); });
-    // The first look, or the first at a ring that was made anew, whose messages count from 1.
-    const bool is_first = ring.ring_id != ring_id_;
-    if (is_first) last_id_ = 0;
-    const std::uint64_t ring_id_before = std::exchange(ring_id_, ring.ring_id);
     inspect::PreviewOptions wanted;
     wanted.max_messages = most;
-    wanted.after_id = last_id_;
     const auto messages =
         of_ring(options_, [&](const std::string& name) { return inspect::preview(name, wanted); });
     // Not before it is certain that there is such a ring.
-    if (ring_id_before == 0 && !options_.json) {
+    if (!std::exchange(has_heading_, true) && !options_.json) {
       print_text(row("ID", "TYPE", "SIZE", "AGE", "MESSAGE"));
     }
-    // What had been popped before is none that was missed.
-    if (is_first && messages.empty()) last_id_ = ring.stats.pushed;
-    print(messages, !is_first, ring.taken_ns);
+    print(messages, ring.taken_ns);
   }
 
-  void print(const std::vector<inspect::MessagePreview>& messages, bool tells_gaps,
-             std::int64_t now_ns) {
+  /// Each message once, be it queued when we looked and given to us besides.
+  void print(const std::vector<inspect::MessagePreview>& messages, std::int64_t now_ns) {
     for (const inspect::MessagePreview& message : messages) {
       if (is_enough()) return;
-      const std::uint64_t missed = message.id - last_id_ - 1;
-      if (tells_gaps && missed > 0 && !options_.json) {
-        print_text(row("...", "", "", "",
-                       counted(missed, "message") + " came and went between two looks"));
-      }
+      if (message.id <= last_id_) continue;
       last_id_ = message.id;
       ++printed_;
       print_one(message, now_ns);
@@ -141,8 +191,9 @@ class Tapping {
   }
 
   const Options& options_;
-  std::uint64_t ring_id_ = 0;
+  bool has_heading_ = false;
   std::uint64_t last_id_ = 0;
+  std::uint64_t missed_ = 0;
   std::uint64_t printed_ = 0;
 };
 
@@ -152,7 +203,8 @@ std::function<int()> prepare_tap(Arguments& arguments) {
   const auto options = std::make_shared<Options>();
   arguments.ring(options->name);
   arguments.number("-n,--count", options->count, "Show so many messages, the oldest first");
-  arguments.flag("-f,--follow", options->follow, "Go on with those that come");
+  arguments.flag("-f,--follow", options->follow,
+                 "Go on with those that come, up to the end of the stream");
   arguments.flag("-j,--json", options->json, "As JSON, one value in each line");
   return [options] { return Tapping(*options).run(); };
 }

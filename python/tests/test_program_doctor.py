@@ -19,6 +19,7 @@ from test_program_looking import check_shape, schema
 from test_program_rm import DIE
 
 import ipc0cp
+from ipc0cp import inspect
 
 VIEW = """
 import sys, ipc0cp
@@ -181,6 +182,61 @@ def test_what_a_live_source_gives_up_beside_a_slow_consumer(ring_name, overflow,
                 time.sleep(0.01)
                 stats = consumer.stats()
             assert re.search(said, finding(ring_name, "slow_consumer")["evidence"])
+
+
+SUBSCRIBE = """
+import sys, ipc0cp
+reader = ipc0cp.SharedRingBufferConsumer(sys.argv[1], subscribe=True, overflow=sys.argv[2])
+print("here", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_subscriber_that_keeps_the_ring_full(ring_name, tmp_path):
+    with (
+        ipc0cp.SharedRingBufferProducer(
+            ring_name, 4 * MIB, broadcast=True, max_messages=16, blocking=False
+        ) as producer,
+        ipc0cp.SharedRingBufferConsumer(ring_name, subscribe=True) as fast,
+        running(SUBSCRIBE, ring_name, "block") as slow,
+    ):
+        while producer.push(bytes(100_000)):
+            assert len(fast.pop(PATIENCE)) == 100_000
+        assert "waits for room" not in finding(ring_name, "subscriber_behind")["evidence"]
+        waiting = Background(push_two, ring_name)
+        found = finding(ring_name, "subscriber_behind")
+        while "waits for room" not in found["evidence"]:
+            found = finding(ring_name, "subscriber_behind")
+        assert f"subscriber pid {slow.pid} (python) is furthest behind" in found["sentence"]
+        assert re.search(r"1[67] messages unread", found["evidence"])
+        assert "slow_consumer" not in findings(ring_name)
+        type_in(found["command"], tmp_path)
+        slow.wait(PATIENCE)
+        waiting.result()
+        assert "subscriber_behind" not in findings(ring_name)
+
+
+def push_two(name: str) -> None:
+    with ipc0cp.SharedRingBufferProducer(
+        name, 4 * MIB, broadcast=True, max_messages=16
+    ) as producer:
+        for _ in range(2):  # The first may get the relief block.
+            assert producer.push(bytes(100_000), timeout=PATIENCE)
+
+
+def test_a_stopped_subscriber_that_drops_is_behind_and_in_nobodys_way(ring_name):
+    with (
+        ipc0cp.SharedRingBufferProducer(
+            ring_name, 4 * MIB, broadcast=True, max_messages=16
+        ) as producer,
+        running(SUBSCRIBE, ring_name, "drop_oldest") as slow,
+    ):
+        os.kill(slow.pid, signal.SIGSTOP)
+        for _ in range(40):
+            assert producer.push(bytes(100_000), timeout=PATIENCE)
+        assert inspect.ring(ring_name).stats.most_unread == 16
+        assert set(findings(ring_name)) == {"stopped"}
+    output("rm", ring_name)
 
 
 def test_messages_that_go_back_are_none_that_were_popped(ring_name):

@@ -156,6 +156,26 @@ def test_no_counter_ever_falls(ring_name):
         assert all(after[name] >= value for name, value in before.items())
 
 
+def test_subscribers_are_told_apart_from_workers(ring, ring_name):
+    producer, _ = ring
+    with ipc0cp.SharedRingBufferConsumer(ring_name, subscribe=True, overflow="drop_oldest"):
+        producer.push_many(range(3))
+        heading, *lines = output("ls").splitlines()
+        (line,) = [line for line in lines if line.startswith(ring_name)]
+        end = heading.index("SUBS") + len("SUBS")
+        assert line[:end].split()[-3:] == ["1", "1", "1"]
+        assert " 1/1/1 " in output("top", "--once")
+        told = json.loads(output("stat", ring_name, "--json"))
+        check_shape(told, schema("stat --json"))
+        assert (told["workers"], told["subscribers"], told["stats"]["most_unread"]) == (1, 1, 3)
+        (one,) = [one for one in told["participants"] if one["role"] == "subscriber"]
+        assert (one["unread"], one["drops_oldest"]) == (3, True)
+        assert "broadcast=False" in output("stat", ring_name)
+        metrics = output("stat", ring_name, "--prometheus")
+        assert f'ipc0cp_subscribers{{ring="{ring_name}"}} 1\n' in metrics
+        assert f'ipc0cp_most_unread_messages{{ring="{ring_name}"}} 3\n' in metrics
+
+
 def test_tap(busy_ring, ring):
     lines = output("tap", busy_ring).splitlines()
     assert lines[0].split() == ["ID", "TYPE", "SIZE", "AGE", "MESSAGE"]
@@ -209,28 +229,50 @@ def test_following_counts_only_what_it_could_have_seen(ring, ring_name):
     following.communicate()
 
 
-def test_following_a_name_whose_ring_is_made_anew(ring, ring_name):
+def test_following_ends_with_the_stream_and_takes_nothing(ring, ring_name):
     producer, consumer = ring
     for number in range(5):
         producer.push(number)
-    for _ in range(4):
-        consumer.pop(timeout=PATIENCE)
-    following = start("tap", ring_name, "--follow", "-n", "2", text=True)
-    assert following.stdout.readline().split()[0] == "ID"
-    assert following.stdout.readline().split()[0] == "5"
+    following = start("tap", ring_name, "--follow", "--json", text=True)
+    first = [json.loads(following.stdout.readline()) for _ in range(5)]
+    for number in range(5, 50):
+        producer.push(number)
+    producer.close()
+    rest = [json.loads(line) for line in following.stdout]
+    assert following.wait(PATIENCE) == DONE
+    assert following.communicate() == ("", "")
+    assert [message["id"] for message in first + rest] == list(range(1, 51))
+    check_shape(rest[-1], schema("tap --json"))
+    assert list(consumer) == list(range(50))
+
+
+def test_following_a_broadcast_ring(ring_name):
     with (
-        ipc0cp.SharedRingBufferConsumer(ring_name + "-2", MIB) as other,
-        ipc0cp.SharedRingBufferProducer(ring_name + "-2", MIB) as pushes,
+        ipc0cp.SharedRingBufferProducer(ring_name, MIB, broadcast=True) as producer,
+        ipc0cp.SharedRingBufferConsumer(ring_name, subscribe=True) as reader,
     ):
-        pushes.push("of the new ring")
-        # In one step, so that there is never none of this name.
-        file_of(ring_name + "-2").rename(file_of(ring_name))
-        line = following.stdout.readline()
-        assert line.split()[0] == "1" and "of the new ring" in line
+        producer.push("first")
+        assert len(output("tap", ring_name).splitlines()) == 2
+        following = start("tap", ring_name, "-f", "-n", "2", text=True)
+        assert following.stdout.readline().split()[0] == "ID"
+        assert "first" in following.stdout.readline()
+        deadline = time.monotonic() + PATIENCE
+        while producer.stats().active_subscribers < 2:
+            assert time.monotonic() < deadline
+        producer.push("second")
+        assert "second" in following.stdout.read()
         assert following.wait(PATIENCE) == DONE
         following.communicate()
-        assert other.pop(timeout=PATIENCE) == "of the new ring"
-    file_of(ring_name).unlink()
+        assert [reader.pop(PATIENCE) for _ in range(2)] == ["first", "second"]
+
+
+def test_following_a_ring_in_which_nobody_lives(ring_name):
+    run_python(DIE, ring_name, "2")
+    followed = finish("tap", ring_name, "--follow")
+    assert followed.returncode == DONE
+    assert len(followed.stdout.splitlines()) == 3
+    assert "nothing more comes" in followed.stderr
+    output("rm", "--force", ring_name)
 
 
 @pytest.mark.parametrize("command", ["stat", "tap", "doctor"])

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import re
+import signal
 import time
 
 import numpy as np
@@ -15,11 +17,16 @@ import ipc0cp
 GAPS = [0.0, 0.05, 0.1, 0.15]
 
 
-def wait_for_consumer(producer) -> None:
+def wait_for_subscriber(producer, count=1) -> None:
     deadline = time.monotonic() + PATIENCE
-    while producer.stats().active_consumers == 0:
+    while producer.stats().active_subscribers < count:
         assert time.monotonic() < deadline
         time.sleep(0.005)
+
+
+def take_all(name: str) -> list:
+    with ipc0cp.SharedRingBufferConsumer(name) as consumer:
+        return list(consumer)
 
 
 @pytest.fixture
@@ -28,13 +35,15 @@ def recording(ring_name, tmp_path):
     path = tmp_path / "frames.ipc0cp"
     with ipc0cp.SharedRingBufferProducer(ring_name, MIB) as producer:
         recording = Background(finish, "record", ring_name, path)
-        wait_for_consumer(producer)
+        wait_for_subscriber(producer)
+        working = Background(take_all, ring_name)
         for index, gap in enumerate(GAPS):
             time.sleep(gap)
             producer.push(np.full(3, index))
     finished = recording.result()
     assert finished.returncode == DONE
     assert "recorded 4 messages" in finished.stderr
+    assert len(working.result()) == 4
     assert not file_of(ring_name).exists()
     return path
 
@@ -97,50 +106,99 @@ def test_speeds_that_are_none(recording, ring_name, speed):
     assert finish("replay", recording, ring_name, "--speed", speed).returncode == WRONG_USAGE
 
 
-def test_record_takes_nothing_from_workers(ring, ring_name, tmp_path):
-    producer, consumer = ring
-    producer.push("for the worker")
-    finished = finish("record", ring_name, tmp_path / "file")
-    assert finished.returncode == FAILED
-    assert "would take messages from" in finished.stderr
-    assert not (tmp_path / "file").exists()
-    assert consumer.pop(timeout=PATIENCE) == "for the worker"
+@pytest.mark.parametrize("broadcast", [False, True], ids=["beside a worker", "broadcast"])
+def test_record_takes_nothing_from_others(ring_name, tmp_path, broadcast):
+    with (
+        ipc0cp.SharedRingBufferProducer(ring_name, MIB, broadcast=broadcast) as producer,
+        ipc0cp.SharedRingBufferConsumer(ring_name, subscribe=broadcast) as consumer,
+    ):
+        recording = Background(finish, "record", ring_name, tmp_path / "file")
+        wait_for_subscriber(producer, 1 + broadcast)
+        sent = [{"number": number} for number in range(50)]
+        for value in sent:
+            producer.push(value)
+        producer.close()
+        assert list(consumer) == sent
+        finished = recording.result()
+        assert finished.returncode == DONE, finished.stderr
+        assert "recorded 50 messages" in finished.stderr
+        assert "missed" not in finished.stderr and "worker" not in finished.stderr
+        assert file_of(ring_name).exists(), "the other one is still there"
+    with (tmp_path / "file").open("rb") as file:
+        assert list(ipc0cp.StdioConsumer(file))[2::2] == sent
 
 
-def test_record_ends_when_a_worker_comes(ring_name, tmp_path):
+def test_a_stopped_recording_slows_nobody_and_says_what_it_missed(ring_name, tmp_path):
+    with (
+        ipc0cp.SharedRingBufferProducer(
+            ring_name, MIB, broadcast=True, max_messages=16
+        ) as producer,
+        ipc0cp.SharedRingBufferConsumer(ring_name, subscribe=True) as consumer,
+    ):
+        recording = start("record", ring_name, tmp_path / "file", text=True)
+        wait_for_subscriber(producer, 2)
+        recording.send_signal(signal.SIGSTOP)
+        for number in range(100):
+            assert producer.push(number, PATIENCE)
+            assert consumer.pop(PATIENCE) == number
+        recording.send_signal(signal.SIGCONT)
+        producer.close()
+        _, errors = recording.communicate(timeout=PATIENCE)
+    assert recording.returncode == DONE
+    recorded, missed = map(int, re.search(r"recorded (\d+) message.*missed (\d+)", errors).groups())
+    assert missed >= 100 - 16 - 1 and recorded + missed == 100
+    assert "this subscriber has missed" in errors
+
+
+def test_record_says_that_producers_wait_for_a_worker(ring_name, tmp_path):
     with ipc0cp.SharedRingBufferProducer(ring_name, MIB) as producer:
-        recording = start("record", ring_name, tmp_path / "file")
-        wait_for_consumer(producer)
-        with ipc0cp.SharedRingBufferConsumer(ring_name) as consumer:
-            errors = recording.stderr.read().decode()
-            assert recording.wait(PATIENCE) == FAILED
-            assert "recording has ended" in errors
-            producer.push("still there")
-            assert consumer.pop(timeout=PATIENCE) == "still there"
-    recording.communicate()
-    output("replay", tmp_path / "file", ring_name, "-t", "30")  # Whole, though it has no message.
-    output("rm", ring_name)
+        recording = start("record", ring_name, tmp_path / "file", text=True)
+        wait_for_subscriber(producer)
+        with pytest.raises(ipc0cp.NoConsumers):
+            ipc0cp.SharedRingBufferProducer(ring_name, MIB, blocking=False).push(1)
+        line = recording.stderr.readline()
+        assert "has no worker yet" in line
+        working = Background(shell, re.search(r"ipc0cp recv .*", line)[0])
+        assert producer.push(1, PATIENCE)
+        producer.close()
+        assert working.result().returncode == DONE
+        _, errors = recording.communicate(timeout=PATIENCE)
+    assert "recorded 1 message," in errors
+    assert not file_of(ring_name).exists()
+
+
+def test_what_workers_have_still_to_read_outlives_a_recording(ring_name, tmp_path):
+    with ipc0cp.SharedRingBufferProducer(ring_name, MIB) as producer:
+        with ipc0cp.SharedRingBufferConsumer(ring_name, auto_unlink=False):
+            recording = Background(finish, "record", ring_name, tmp_path / "file")
+            wait_for_subscriber(producer)
+            producer.push("for a worker")
+    assert recording.result().returncode == DONE
+    with ipc0cp.SharedRingBufferConsumer(ring_name) as worker:
+        assert list(worker) == ["for a worker"]
 
 
 def test_for_a_time_or_until_nothing_comes(ring_name, tmp_path):
-    with ipc0cp.SharedRingBufferProducer(ring_name, MIB) as producer:
-        recording = Background(finish, "record", ring_name, tmp_path / "file", "--for", "1s")
+    with (
+        ipc0cp.SharedRingBufferProducer(ring_name, MIB) as producer,
+        ipc0cp.SharedRingBufferConsumer(ring_name) as worker,
+    ):
+        recording = Background(finish, "record", ring_name, tmp_path / "file", "--for", "2s")
+        wait_for_subscriber(producer)
         for index in range(3):
             producer.push(np.full(1, index))
         finished = recording.result()
         assert finished.returncode == DONE
         assert "recorded 3 messages" in finished.stderr
-        assert file_of(ring_name).exists()
         finished = finish("record", ring_name, tmp_path / "other", "-t", "100ms")
         assert finished.returncode == TIMED_OUT
-    assert finish("rm", ring_name).returncode == DONE
+        assert len(worker.pop_many(10, PATIENCE)) == 3
 
 
-def test_a_file_that_is_full_is_named_and_nothing_is_lost(ring_name):
-    with ipc0cp.SharedRingBufferProducer(ring_name, 1 << 20, redeliver=True) as producer:
-        recording = start("record", ring_name, "/dev/full")
-        producer.push("kept", timeout=PATIENCE)
-        assert recording.wait(PATIENCE) == FAILED
-        assert b"/dev/full: " in recording.communicate()[1]
-        with ipc0cp.SharedRingBufferConsumer(ring_name) as consumer:
-            assert consumer.pop(timeout=PATIENCE) == "kept"
+def test_a_file_that_is_full_is_named_and_nothing_is_lost(ring, ring_name):
+    producer, consumer = ring
+    producer.push("kept", timeout=PATIENCE)
+    recorded = finish("record", ring_name, "/dev/full")
+    assert recorded.returncode == FAILED
+    assert "/dev/full: " in recorded.stderr
+    assert consumer.pop(timeout=PATIENCE) == "kept"
