@@ -103,7 +103,7 @@ class PermissionDenied(Error, PermissionError):
 
 
 class TooManyParticipants(Error):
-    """All 1,023 slots of the ring are taken."""
+    """All places in the ring are taken."""
 
     code = ErrorCode.too_many_participants
 

@@ -158,6 +158,8 @@ class Consumer {
     result.expected_producers = static_cast<std::uint32_t>(options.number("expected", 1));
     result.auto_unlink = options.number("auto_unlink", 1) != 0;
     result.stale = stale_of(options, "resume");
+    result.subscribe = !options.text("subscribe").empty();
+    if (options.text("subscribe") == "drop_oldest") result.overflow = ipc0cp::Overflow::drop_oldest;
     return result;
   }
 

@@ -95,6 +95,8 @@ def consume(options: dict[str, str], ledger: Ledger) -> None:
         expected_producers=int(options.get("expected", "1")),
         auto_unlink=options.get("auto_unlink", "1") != "0",
         stale=options.get("stale", "resume"),
+        subscribe="subscribe" in options,
+        overflow=options.get("subscribe", "block"),
     ) as consumer:
         ledger[READY] = 1
         while not ledger[STOP] and ledger[COUNT] < int(options.get("count", str(1 << 39))):
