@@ -10,6 +10,8 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 
@@ -47,6 +49,8 @@ OUTPUTS = {
 }
 POINT_CLOUD = [f"100000 points around 49.5 4.5 {height}" for height in (0.0, 0.5, 1.0)]
 STDIO = ["front door: 255", "front door: 200", "front door: 100", "end of stream"]
+RANKS = ["20 batches, the products add up to 99614720"]
+MONITOR = ["40 jobs went by, in order: True"]
 WORKER_POOL = ["40 results, the sums add up to 10660"]
 # What an example needs beyond the package, in Python.
 NEEDS = {"opencv": "cv2", "torch_loader": "torch"}
@@ -84,7 +88,7 @@ def test_the_table_names_every_example():
     in_cpp = {path.stem for path in (EXAMPLES / "cpp").glob("*.cpp")}
     table = (EXAMPLES / "README.md").read_text(encoding="utf-8")
     listed = set(re.findall(r"^\| `(\w+)` \|", table, flags=re.MULTILINE))
-    in_both = {*OUTPUTS, "point_cloud", "stdio", "worker_pool"}
+    in_both = {*OUTPUTS, "monitor", "point_cloud", "ranks", "stdio", "worker_pool"}
     assert in_cpp == in_both
     assert in_python == listed == {*in_both, "tensors"}
 
@@ -109,6 +113,33 @@ def test_worker_pool(boss_language, worker_language, ring_name):
         for language in (worker_language, "cpp")
     ]
     assert output_of(boss, *workers) == WORKER_POOL
+
+
+@pytest.mark.parametrize("languages", [*product(["python", "cpp"], repeat=3)], ids="-".join)
+def test_ranks(languages, ring_name):
+    producer, *ranks = (
+        [*command("ranks", language), part, ring_name]
+        for language, part in zip(languages, ("produce", "rank", "rank"), strict=True)
+    )
+    assert outputs_of(*ranks, producer) == [RANKS, RANKS, []]
+
+
+@pytest.mark.parametrize("pool_language", ["python", "cpp"])
+@pytest.mark.parametrize("monitor_language", ["python", "cpp"])
+def test_monitor(monitor_language, pool_language, ring_name):
+    monitor = [*command("monitor", monitor_language), "watch", ring_name]
+    pool = command("worker_pool", pool_language)
+    workers = [[*pool, "work", ring_name] for _ in range(2)]
+    before = rings()
+
+    def has_joined() -> None:
+        deadline = time.monotonic() + SECONDS
+        while f"ipc0cp.{ring_name}" not in rings() - before:
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+
+    outputs = outputs_of(monitor, *workers, [*pool, "boss", ring_name], after_first=has_joined)
+    assert (outputs[0], outputs[-1]) == (MONITOR, WORKER_POOL)
 
 
 @pytest.mark.parametrize("languages", [*product(["python", "cpp"], repeat=3)], ids="-".join)
@@ -166,17 +197,27 @@ def test_stdio(outer_language, middle_language):
 
 def output_of(*commands: list[str]) -> list[str]:
     """The lines that the first of several programs prints, all of which have to succeed."""
-    programs = [subprocess.Popen(words, stdout=subprocess.PIPE, text=True) for words in commands]
+    return outputs_of(*commands)[0]
+
+
+def outputs_of(
+    *commands: list[str], after_first: Callable[[], None] = lambda: None
+) -> list[list[str]]:
+    """The lines of each of them."""
+    programs: list[subprocess.Popen[str]] = []
     try:
-        output, _ = programs[0].communicate(timeout=SECONDS)
-        for program in programs[1:]:
-            program.communicate(timeout=SECONDS)
+        for words in commands:
+            programs.append(subprocess.Popen(words, stdout=subprocess.PIPE, text=True))
+            if len(programs) == 1:
+                after_first()
+        outputs = [program.communicate(timeout=SECONDS)[0] for program in programs]
         assert [program.returncode for program in programs] == [0] * len(programs)
     finally:
         for program in programs:
             program.kill()
-            program.communicate()
-    return output.splitlines()
+            if not program.stdout.closed:
+                program.communicate()
+    return [output.splitlines() for output in outputs]
 
 
 def demo_command(sheet: Path, *options: str) -> list[str]:
