@@ -13,10 +13,12 @@ import re
 import signal
 import subprocess
 import sys
+import time
 import tomllib
 import urllib.request
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import ipc0cp
@@ -31,6 +33,7 @@ CONSUMER = ("python", "consumer.pop(timeout=5.0)")
 LOAN = ("python", "producer.loan(")
 ASYNCIO = ("python", "async for")
 WAIT = ("python", "wait([")
+SUBSCRIBER = ("python", "subscribe=True")
 LOGGING = ("python", "enable_logging()")
 CPP_CONSUMER = ("cpp", "ring_buffer.hpp")
 CPP_OUTCOME = ("cpp", "outcome")
@@ -43,7 +46,7 @@ PIPE = ("sh", "StdioProducer")
 BENCHMARK = ("sh", "run_benchmark.py")
 LOOKING = ("sh", "ipc0cp doctor")
 COVERED = [
-    *(PRODUCER, CONSUMER, LOAN, ASYNCIO, WAIT, LOGGING),
+    *(PRODUCER, CONSUMER, LOAN, ASYNCIO, WAIT, SUBSCRIBER, LOGGING),
     *(CPP_CONSUMER, CPP_OUTCOME, TWO_COMMANDS, PIP, CMAKE, CMAKE_PROJECT, CHORES, PIPE, BENCHMARK),
     LOOKING,
 ]
@@ -127,6 +130,23 @@ def test_python_quickstart(ring_name):
             "<class 'dict'>",
             "<class 'bytes'>",
         ]
+
+
+def test_python_subscriber(ring_name):
+    with (
+        ipc0cp.SharedRingBufferProducer(ring_name, 1 << 20) as producer,
+        ipc0cp.SharedRingBufferConsumer(ring_name) as worker,
+        run_python(named(SUBSCRIBER, ring_name)) as monitor,
+    ):
+        deadline = time.monotonic() + SECONDS
+        while producer.stats().active_subscribers == 0:
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        for number in range(3):
+            producer.push(np.full(4, number))
+        producer.close()
+        assert monitor.output().splitlines() == ["0.0 0", "1.0 0", "2.0 0"]
+        assert len(list(worker)) == 3
 
 
 def compile_cpp(source_text: str, folder: Path) -> Path:
