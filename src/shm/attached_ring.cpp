@@ -274,7 +274,8 @@ void AttachedRing::clear_notes() noexcept {
 bool AttachedRing::has_message() noexcept {
   if (!subscribes()) return blocks_.head() != kNone || blocks_.is_broadcast();
   std::uint64_t sequence = 0;
-  return subscription_.any_held() || subscription_.next(sequence) != kNone;
+  return !subscription_.is_ours() || subscription_.any_held() ||
+         subscription_.next(sequence) != kNone;
 }
 
 // ---- giving back and waking ---------------------------------------------------------------------

@@ -259,7 +259,7 @@ class AttachedRing {
     return subscribes() ? subscription_.backlog() : blocks_.queued();
   }
   /// Under the lock: whether a pop of this handle finds one; or an error, as a worker on a
-  /// broadcast ring does.
+  /// broadcast ring does, and a subscriber that others have taken for dead.
   [[nodiscard]] bool has_message() noexcept;
   /// Whether this subscriber has a message in its hands. Needs no lock.
   [[nodiscard]] bool has_in_hand(std::uint32_t index, StateWord word) const noexcept {

@@ -30,6 +30,7 @@ bool Subscription::join(bool drops) noexcept {
 
 std::uint32_t Subscription::next(std::uint64_t& sequence) noexcept {
   std::uint32_t index = kNone;
+  if (!is_ours()) return index;  // The cursor may be that of our successor in the slot.
   sequence = shares_.first_unread(bit_, participants_.own_slot().cursor, index);
   if (index == kNone) move_to(sequence, sequence);
   return index;

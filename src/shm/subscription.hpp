@@ -44,7 +44,8 @@ class Subscription {
     return owner_of_entry(entry().load(std::memory_order_relaxed)) == participants_.self();
   }
 
-  /// The next message, and its number; kNone: there is none, and everything until now is read.
+  /// The next message, and its number; kNone: there is none, and everything until now is read, or
+  /// the entry is not ours any more.
   [[nodiscard]] std::uint32_t next(std::uint64_t& sequence) noexcept;
   /// The message of this number is given out.
   void take(std::uint64_t sequence) noexcept { move_to(sequence, sequence + 1); }

@@ -60,6 +60,29 @@ TEST(DamagedSubscription, AnImpossibleMessageIsNotHandedToTheAllocator) {
   }
 }
 
+TEST(ASubscriberThatCountsAsDead, MovesNoCursorOfItsSuccessor) {
+  const RingName name;
+  SharedRingBufferProducer producer(name.get(), kMebi, broadcasting());
+  SharedRingBufferConsumer first(name.get(), 0, subscribing());
+  SharedRingBufferConsumer dead(name.get(), 0, subscribing());
+  const std::uint32_t slot = shm::slot_of(dead.channel().ring().self());
+  first.close();
+  dead.channel().ring().participants().drop_unclean();  // As close_range does.
+  recover(producer.channel().ring());
+  const SharedRingBufferProducer filler(name.get(), 0, broadcasting());  // In the slot of `first`.
+  SharedRingBufferConsumer heir(name.get(), 0, subscribing());
+  ASSERT_EQ(shm::slot_of(heir.channel().ring().self()), slot);
+  for (unsigned number = 0; number < 3; ++number) {
+    ASSERT_TRUE(producer.push_raw({}, bytes_of(64, number)));
+  }
+  std::vector<std::byte> rows(64);
+  EXPECT_EQ(dead.pop_rows(kBytesMetadata, rows, 1), 0U);
+  EXPECT_TRUE(dead.channel().watch().has_answer()) << "a pop says what has become of it";
+  for (unsigned number = 0; number < 3; ++number) expect_next(heir, 64, number);
+  expect_code(ErrorCode::corrupt_buffer, [&] { dead.pop_raw(5s); });
+  EXPECT_EQ(heir.missed(), 0U);
+}
+
 /// What a batch has taken and its caller did not hand out.
 void put_back_all(SharedRingBufferConsumer& consumer, std::size_t count) {
   std::vector<Message> messages = consumer.pop_many_raw(count, 5s);
