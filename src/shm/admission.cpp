@@ -46,11 +46,16 @@ ErrorCode Admission::admit(PushRequest& request) noexcept {
     if (request.must_reserve()) return result;
   }
   // Relief is for what views and holes keep from fitting, not for a queue that is full.
-  if (result == ErrorCode::buffer_full && has_priority() &&
-      !ring_.blocks().unread_limit_reached()) {
+  if (result == ErrorCode::buffer_full && has_priority() && !unread_limit_is_reached()) {
     return growth_.take_relief(request);
   }
   return result;
+}
+
+/// Counted exactly: what one subscriber has viewed and another has still to read is unread.
+bool Admission::unread_limit_is_reached() noexcept {
+  if (ring_.header().subscriber_bits != 0) ring_.blocks().recount_views();
+  return ring_.blocks().unread_limit_reached();
 }
 
 ErrorCode Admission::take_from_main(PushRequest& request) noexcept {
@@ -87,7 +92,7 @@ bool Admission::would_find_room(const RoomWanted& wanted) noexcept {
     if (blocks.has_hole_for(block_bytes)) return true;
     if (!wanted.no_memory && growth_.may_reach(block_bytes)) return true;
   }
-  return has_priority() && !blocks.unread_limit_reached() &&
+  return has_priority() && !unread_limit_is_reached() &&
          growth_.may_take_relief(block_bytes, wanted.no_memory);
 }
 

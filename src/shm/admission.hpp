@@ -110,6 +110,7 @@ class Admission {
   static constexpr std::uint32_t kAnyNumber = 0xFFFF'FFFF;
 
   ErrorCode take_from_main(PushRequest& request) noexcept;
+  [[nodiscard]] bool unread_limit_is_reached() noexcept;
   [[nodiscard]] bool must_yield(std::uint64_t message_bytes) noexcept;
   [[nodiscard]] bool would_find_room(const RoomWanted& wanted) noexcept;
   enum class Shortage : std::uint8_t {

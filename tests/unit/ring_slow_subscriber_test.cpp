@@ -68,6 +68,22 @@ TEST_P(SlowSubscriber, MissesNothingThatAnotherStillKeeps) {
   EXPECT_EQ(producer.stats().used_bytes, 0U);
 }
 
+/// Also not by way of the relief block, after a foremost reader has viewed what is unread.
+TEST_P(SlowSubscriber, KeepsMessagesUnreadUpToTheLimit) {
+  const RingName name;
+  SharedRingBufferProducer producer(name.get(), kMebi, with_few_places(true, true));
+  SharedRingBufferConsumer careful(name.get(), 0, subscribing());
+  SharedRingBufferConsumer fast(name.get(), 0, subscribing());
+  for (unsigned number = 0; number < kPlaces; ++number) {
+    ASSERT_TRUE(push(producer, number));
+    expect_message(fast, number);
+  }
+  EXPECT_FALSE(producer.push_raw({}, bytes_of(GetParam(), kPlaces), 100ms));
+  EXPECT_EQ(producer.stats().most_unread, kPlaces);
+  expect_message(careful, 0);
+  EXPECT_TRUE(producer.push_raw({}, bytes_of(GetParam(), kPlaces), 5s));
+}
+
 TEST_P(SlowSubscriber, BesideWorkersMissesOnlyWhatTheyHaveTaken) {
   const RingName name;
   SharedRingBufferProducer producer(name.get(), kMebi, with_few_places(false));
