@@ -203,12 +203,12 @@ def test_a_subscriber_that_keeps_the_ring_full(ring_name, tmp_path):
         while producer.push(bytes(100_000)):
             assert len(fast.pop(PATIENCE)) == 100_000
         assert "waits for room" not in finding(ring_name, "subscriber_behind")["evidence"]
-        waiting = Background(push_two, ring_name)
+        waiting = Background(push_one, ring_name)
         found = finding(ring_name, "subscriber_behind")
         while "waits for room" not in found["evidence"]:
             found = finding(ring_name, "subscriber_behind")
         assert f"subscriber pid {slow.pid} (python) is furthest behind" in found["sentence"]
-        assert re.search(r"1[67] messages unread", found["evidence"])
+        assert "16 messages unread" in found["evidence"]
         assert "slow_consumer" not in findings(ring_name)
         type_in(found["command"], tmp_path)
         slow.wait(PATIENCE)
@@ -216,12 +216,11 @@ def test_a_subscriber_that_keeps_the_ring_full(ring_name, tmp_path):
         assert "subscriber_behind" not in findings(ring_name)
 
 
-def push_two(name: str) -> None:
+def push_one(name: str) -> None:
     with ipc0cp.SharedRingBufferProducer(
         name, 4 * MIB, broadcast=True, max_messages=16
     ) as producer:
-        for _ in range(2):  # The first may get the relief block.
-            assert producer.push(bytes(100_000), timeout=PATIENCE)
+        assert producer.push(bytes(100_000), timeout=PATIENCE)
 
 
 def test_a_stopped_subscriber_that_drops_is_behind_and_in_nobodys_way(ring_name):

@@ -93,7 +93,9 @@ void Blocks::advance_front(std::uint64_t cursor) noexcept {
   if (!is_broadcast()) return;
   queue_.note_pop();
   if (cursor <= header_.front) return;
-  for (std::uint64_t sequence = shares_.oldest_from(header_.front); sequence < cursor; ++sequence) {
+  // A cursor of a damaged ring may lie anywhere.
+  const std::uint64_t end = std::min<std::uint64_t>(cursor, header_.next_sequence);
+  for (std::uint64_t sequence = shares_.oldest_from(header_.front); sequence < end; ++sequence) {
     const std::uint32_t index = shares_.find(sequence);
     if (index != kNone) queue_.count(-1, bytes_of(index));
   }
@@ -103,7 +105,7 @@ void Blocks::advance_front(std::uint64_t cursor) noexcept {
 void Blocks::recount_front() noexcept {
   if (!is_broadcast()) return;
   std::uint64_t front = 0;
-  for (std::uint64_t rest = header_.subscriber_bits; rest != 0; rest &= rest - 1) {
+  for (std::uint64_t rest = header_.subscriber_bits & kShareBits; rest != 0; rest &= rest - 1) {
     const auto number = static_cast<std::uint32_t>(std::countr_zero(rest));
     front = std::max(front, shares_.cursor_of(number));
   }
