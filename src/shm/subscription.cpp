@@ -39,8 +39,8 @@ std::uint32_t Subscription::next(std::uint64_t& sequence) noexcept {
 /// Under the lock.
 void Subscription::note_gap(std::uint64_t count) noexcept {
   missed_.fetch_add(count, std::memory_order_relaxed);
-  Gap none = Gap::kNone;
-  gap_.compare_exchange_strong(none, Gap::kFound, std::memory_order_relaxed);
+  Gap unseen = Gap::kUnseen;
+  gap_.compare_exchange_strong(unseen, Gap::kFound, std::memory_order_relaxed);
 }
 
 void Subscription::log_gap(const std::string& ring) noexcept {

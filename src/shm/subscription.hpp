@@ -113,8 +113,8 @@ class Subscription {
   bool drops_ = false;
   std::uint64_t expected_ = 0;  ///< The number that follows what was given, or counted as missed.
   std::atomic<std::uint64_t> missed_{0};
-  enum class Gap : std::uint8_t { kNone, kFound, kLogged };
-  std::atomic<Gap> gap_{Gap::kNone};
+  enum class Gap : std::uint8_t { kUnseen, kFound, kLogged };
+  std::atomic<Gap> gap_{Gap::kUnseen};
   std::uint64_t given_back_ = 0;  ///< While leaving: what lies below this number is given back.
   bool has_left_ = false;
 
