@@ -25,13 +25,15 @@ def message(number: int) -> np.ndarray:
 
 def read_all(consumer: Consumer, answers: Consumer) -> None:
     """Sends what came: how many, whether in order and whole, and how many were missed."""
-    with consumer, Producer(answers, MIB) as answer:
+    with consumer:
         numbers = []
         for array in consumer:
             assert (array == array[0]).all()
             numbers.append(int(array[0]))
-        in_order = numbers == sorted(set(numbers))
-        answer.push([len(numbers), in_order, consumer.missed])
+        missed = consumer.missed
+    # Last: who has all answers ends what is left of the processes.
+    with Producer(answers, MIB) as answer:
+        answer.push([len(numbers), numbers == sorted(set(numbers)), missed])
 
 
 @pytest.mark.parametrize("broadcast", [False, True], ids=["beside a worker", "broadcast"])
