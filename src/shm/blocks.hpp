@@ -225,6 +225,10 @@ class Blocks {
   /// Looks again, which views are still in use. What one subscriber has viewed and another has not
   /// read counts as viewed until then. @return whether it is fewer.
   bool recount_views() noexcept;
+  /// How many messages that is, at most.
+  [[nodiscard]] std::uint64_t messages_to_recount() const noexcept {
+    return header_.next_sequence - shares_.oldest_from(oldest_shared_);
+  }
 
   // ---- out of use ----
   /// Stores FREE and gives the memory back to the allocator.
@@ -298,7 +302,8 @@ class Blocks {
   Queue queue_;
   Shares shares_;
   RedoRecord redo_;
-  PublishClock publish_clock_;  ///< Under the lock, like all that publishes.
+  std::uint64_t oldest_shared_ = 0;  ///< Under the lock: what is older has gone.
+  PublishClock publish_clock_;       ///< Under the lock, like all that publishes.
 };
 
 // In the header, so that a push is one function from here down.

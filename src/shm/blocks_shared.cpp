@@ -2,6 +2,7 @@
 // Blocks that subscribers share: who frees them, and how they are counted.
 #include <algorithm>
 #include <bit>
+#include <utility>
 
 #include "shm/blocks.hpp"
 
@@ -75,10 +76,13 @@ bool Blocks::is_in_use_by_readers(std::uint32_t index, StateWord word) const noe
 bool Blocks::recount_views() noexcept {
   if (!segment_.has_records()) return false;
   bool fewer = false;
-  for (std::uint64_t sequence = shares_.oldest_from(0); sequence < header_.next_sequence;
-       ++sequence) {
+  bool is_first = true;
+  for (std::uint64_t sequence = shares_.oldest_from(oldest_shared_);
+       sequence < header_.next_sequence; ++sequence) {
     const std::uint32_t index = shares_.find(sequence);
-    if (index == kNone || index == segment_.geometry().relief_descriptor()) continue;
+    if (index == kNone) continue;
+    if (std::exchange(is_first, false)) oldest_shared_ = sequence;
+    if (index == segment_.geometry().relief_descriptor()) continue;
     Relaxed<std::uint32_t>& is_counted = segment_.record(index).is_counted;
     if (is_counted == 0 || is_in_use_by_readers(index, word_of(index))) continue;
     is_counted = 0;
@@ -86,6 +90,7 @@ bool Blocks::recount_views() noexcept {
     header_.borrowed_bytes -= bytes_of(index);
     fewer = true;
   }
+  if (is_first) oldest_shared_ = header_.next_sequence;
   return fewer;
 }
 
