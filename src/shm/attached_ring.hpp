@@ -165,6 +165,10 @@ class AttachedRing {
   [[nodiscard]] bool nobody_reads() const noexcept {
     return header().workers == 0 && header().subscriber_bits == 0;
   }
+  /// Under the lock: a broadcast ring on which nobody would ever get what is published.
+  [[nodiscard]] bool lacks_subscribers() const noexcept {
+    return header().consumers == 0 && blocks_.is_broadcast();
+  }
   /// The last of a handle: from here on it counts as dead. `unclean`: others must recover it.
   void drop_token(bool unclean) noexcept;
 
@@ -269,9 +273,7 @@ class AttachedRing {
   }
   /// Whether this handle has to finish its messages, else they come again.
   [[nodiscard]] bool must_finish() const noexcept { return redelivers() && !subscribes(); }
-  [[nodiscard]] bool redelivers() const noexcept {
-    return (header().options.load(std::memory_order_relaxed) & kOptionRedeliver) != 0;
-  }
+  [[nodiscard]] bool redelivers() const noexcept { return has_option(header(), kOptionRedeliver); }
   [[nodiscard]] bool retired() const noexcept {
     return header().retired.load(std::memory_order_relaxed) != 0;
   }

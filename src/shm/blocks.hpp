@@ -197,9 +197,7 @@ class Blocks {
   // ---- subscribers ----
   [[nodiscard]] const Shares& shares() const noexcept { return shares_; }
   /// Whether there is no queue: every consumer subscribes.
-  [[nodiscard]] bool is_broadcast() const noexcept {
-    return (header_.options.load(std::memory_order_relaxed) & kOptionBroadcast) != 0;
-  }
+  [[nodiscard]] bool is_broadcast() const noexcept { return has_option(header_, kOptionBroadcast); }
   /// A subscriber is given this message: it stays in use until `finish_share`.
   void count_view(std::uint32_t index, StateWord word) noexcept;
   /// A subscriber was given the message of this number.

@@ -223,7 +223,7 @@ class Channel final : public HandleLifetime {
   ErrorCode try_pop_shared(Message& message) noexcept;
   ErrorCode try_pop_shared(Peek& peek) noexcept;
   ErrorCode try_pop_shared(Latest& latest) noexcept;
-  ErrorCode give_up_share(std::uint32_t index, std::uint64_t sequence) noexcept;
+  void give_up_share(std::uint32_t index, std::uint64_t sequence) noexcept;
   bool may_view_shared(std::uint32_t index, const BlockFields& fields) noexcept;
   bool keep_in_hand(Message& message) noexcept;
   bool take_back_shared(Message& message) noexcept;

@@ -133,7 +133,7 @@ ErrorCode Channel::publish(Loan& loan, std::string_view metadata, Deadline& dead
     ring_->unlock();
     return ErrorCode::corrupt_buffer;  // Others took us for dead and freed the block.
   }
-  if (ring_->header().consumers == 0 && blocks.is_broadcast()) [[unlikely]] {
+  if (ring_->lacks_subscribers()) [[unlikely]] {
     ring_->unlock();
     return ErrorCode::no_consumers;  // Nobody would ever get it.
   }

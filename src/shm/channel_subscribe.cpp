@@ -37,16 +37,19 @@ ErrorCode Channel::try_pop_shared(Message& message) noexcept {
   }
   const BlockFields fields = ring_->segment().read_fields(index);
   if (!ring_->segment().plausible(index, fields, true)) {
-    if (!is_in_hand) return give_up_share(index, sequence);
-    count_release();
-    ring_->release_share(index, word);
+    if (is_in_hand) {
+      count_release();
+      ring_->release_share(index, word);
+    } else {
+      give_up_share(index, sequence);
+    }
     return ErrorCode::corrupt_payload;
   }
   message.id_ = fields.sequence;
   message.deliveries_ = 1;
   if (fields.payload_bytes + fields.metadata_bytes <= kInlineBytes && !is_in_hand) {
     const ErrorCode copied = copy_small(message, index, fields, word);
-    if (copied == ErrorCode::corrupt_payload) return give_up_share(index, sequence);
+    if (copied == ErrorCode::corrupt_payload) give_up_share(index, sequence);
     if (copied != ErrorCode::ok) return copied;
     subscription.take(sequence);
     blocks.note_given(sequence, fields);
@@ -78,7 +81,7 @@ ErrorCode Channel::try_pop_shared(Peek& peek) noexcept {
   const BlockFields fields = ring_->segment().read_fields(index);
   const bool is_sound =
       ring_->segment().plausible(index, fields, true) && blocks.is_intact(index, fields);
-  if (!is_sound && !is_in_hand) return give_up_share(index, sequence);
+  if (!is_sound && !is_in_hand) give_up_share(index, sequence);
   if (!is_sound) return ErrorCode::corrupt_payload;
   tell_of(fields, peek);
   return ErrorCode::ok;
@@ -99,23 +102,20 @@ ErrorCode Channel::try_pop_shared(Latest& latest) noexcept {
     if (newer == kNone || sequence >= latest.newest) break;
     latest.is_behind = count == GivingUp::kMaxInOneHold;
     if (latest.is_behind) return ErrorCode::ok;
-    subscription.take(sequence);
-    subscription.count_missed();
-    blocks.advance_front(sequence + 1);
-    blocks.clear_shares(index, blocks.word_of(index), subscription.bit());
+    give_up_share(index, sequence);
     latest.given_up += 1;
   }
   return try_pop_shared(latest.message);
 }
 
-/// Under the lock: a message is damaged. What the queue and other subscribers make of it is theirs.
-ErrorCode Channel::give_up_share(std::uint32_t index, std::uint64_t sequence) noexcept {
+/// Under the lock: a message is damaged, or older than what is wanted. What the queue and other
+/// subscribers make of it is theirs.
+void Channel::give_up_share(std::uint32_t index, std::uint64_t sequence) noexcept {
   Subscription& subscription = ring_->subscription();
   subscription.take(sequence);
   subscription.count_missed();
   ring_->blocks().advance_front(sequence + 1);
   ring_->blocks().clear_shares(index, ring_->blocks().word_of(index), subscription.bit());
-  return ErrorCode::corrupt_payload;
 }
 
 bool Channel::may_view_shared(std::uint32_t index, const BlockFields& fields) noexcept {

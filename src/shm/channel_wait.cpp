@@ -171,8 +171,7 @@ ErrorCode Channel::reserve_and_try_push(PushRequest& request, Deadline& deadline
   request.no_memory = got < wanted;
   if (ring_->blocks().word_of(request.descriptor) == request.word) {
     growth.move_mark(request, part, got);
-    const bool nobody_reads = ring_->header().consumers == 0 && ring_->blocks().is_broadcast();
-    if (part == PushRequest::Reserve::relief && got == wanted && !nobody_reads) {
+    if (part == PushRequest::Reserve::relief && got == wanted && !ring_->lacks_subscribers()) {
       fill_inline(request);
       result = ErrorCode::ok;
     } else {

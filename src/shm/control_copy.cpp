@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <bit>
 #include <cstring>
 
 #include "platform/shared_memory.hpp"
@@ -87,8 +88,7 @@ int ControlCopy::copy(const Source& source, Extent extent) {
 template <class Source>
 int ControlCopy::copy_head(const Source& source) {
   std::uint32_t head = header().queue_head;
-  const bool is_broadcast =
-      (header().options.load(std::memory_order_relaxed) & kOptionBroadcast) != 0;
+  const bool is_broadcast = has_option(header(), kOptionBroadcast);
   if (is_broadcast && has_records()) {
     // Two indices stand in one word.
     const std::uint64_t place = header().front & geometry_.order_mask;
@@ -111,6 +111,18 @@ int ControlCopy::copy_records(const Source& source) {
   if (const int error = source(geometry_.records_offset, table.first(main_bytes))) return error;
   const std::uint64_t relief = geometry_.relief_descriptor();
   return source(geometry_.records_offset + relief * sizeof(Record), table.subspan(main_bytes));
+}
+
+std::uint64_t ControlCopy::viewers(std::uint32_t place) const noexcept {
+  std::uint64_t found = 0;
+  for (std::uint64_t rest = shares(place); rest != 0; rest &= rest - 1) {
+    const EntryWord entry =
+        header().entries[std::countr_zero(rest)].load(std::memory_order_relaxed);
+    const std::uint32_t subscriber = slot_of(owner_of_entry(entry));
+    if (subscriber == 0 || subscriber >= slots_end()) continue;
+    if (block(place).sequence < slot(subscriber).cursor) found |= rest & -rest;
+  }
+  return found;
 }
 
 std::uint64_t ControlCopy::shares(std::uint32_t place) const noexcept {

@@ -63,8 +63,8 @@ class ControlCopy {
   [[nodiscard]] std::uint32_t index_of(std::uint32_t place) const noexcept {
     return place + 1 == blocks_ ? geometry_.relief_descriptor() : place;
   }
-  /// Bits of the subscribers that have not finished the message in this block.
-  [[nodiscard]] std::uint64_t shares(std::uint32_t place) const noexcept;
+  /// Bits of the subscribers that have the message in this block in their hands.
+  [[nodiscard]] std::uint64_t viewers(std::uint32_t place) const noexcept;
   /// Whether the block has not changed while it was copied.
   [[nodiscard]] bool stood_still(std::uint32_t place) const noexcept { return still_[place]; }
 
@@ -88,6 +88,8 @@ class ControlCopy {
   int copy_blocks(const Source& source);
   template <class Source>
   int copy_records(const Source& source);
+  /// Bits of the subscribers that have not finished the message in this block.
+  [[nodiscard]] std::uint64_t shares(std::uint32_t place) const noexcept;
   [[nodiscard]] bool has_records() const noexcept {
     return header().records_backed.load(std::memory_order_relaxed) != 0;
   }

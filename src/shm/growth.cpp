@@ -140,7 +140,7 @@ ErrorCode Growth::shrink(PushRequest& request, PushRequest::Reserve part,
                          std::uint64_t ceiling) noexcept {
   Header& header = ring_.header();
   Blocks& blocks = ring_.blocks();
-  const bool reserved = (header.options.load(std::memory_order_relaxed) & kOptionReserved) != 0;
+  const bool reserved = has_option(header, kOptionReserved);
   if (reserved || header.growing != kNone) return ErrorCode::ok;
   const auto [mark, part_begin, part_bytes] = part_of(part);
   const std::uint64_t end = mark.load(std::memory_order_relaxed);

@@ -254,4 +254,9 @@ static_assert(offsetof(Header, redo) == 512 && offsetof(Header, overflowed) == 5
 static_assert(offsetof(Header, bins) % 4 == 0);
 static_assert(offsetof(Header, share_event) == 3520 && sizeof(Header) <= 4096);
 
+/// Whether a producer has fixed this option of the ring.
+inline bool has_option(const Header& header, std::uint32_t option) noexcept {
+  return (header.options.load(std::memory_order_relaxed) & option) != 0;
+}
+
 }  // namespace ipc0cp::shm

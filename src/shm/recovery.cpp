@@ -99,8 +99,7 @@ void Recovery::look_who_subscribes() noexcept {
     (leaves ? lingering_ : subscribing_) |= std::uint64_t{1} << number;
   }
   header_.subscriber_bits = subscribing_;
-  const bool is_broadcast =
-      (header_.options.load(std::memory_order_relaxed) & kOptionBroadcast) != 0;
+  const bool is_broadcast = has_option(header_, kOptionBroadcast);
   header_.consumers =
       is_broadcast ? static_cast<std::uint32_t>(std::popcount(subscribing_)) : +header_.workers;
 }
@@ -182,7 +181,7 @@ void Recovery::end_use(std::uint32_t index, StateWord word) noexcept {
 
 void Recovery::recover_borrowed(std::uint32_t index, StateWord word,
                                 RecoveryReport& report) noexcept {
-  const bool redeliver = (header_.options.load(std::memory_order_relaxed) & kOptionRedeliver) != 0;
+  const bool redeliver = has_option(header_, kOptionRedeliver);
   if (!redeliver) {
     redo_.free_and_count(index, RedoRecord::Counter::lost);
     ++report.lost_messages;

@@ -57,8 +57,7 @@ RingStats stats_of(const Header& header, const Descriptor& relief, const Geometr
   stats.overflowed = header.overflowed;
   stats.refused = header.refused.load(std::memory_order_relaxed);
   // Where every consumer gets every message, no number says how many were handed out.
-  const bool is_broadcast =
-      (header.options.load(std::memory_order_relaxed) & kOptionBroadcast) != 0;
+  const bool is_broadcast = has_option(header, kOptionBroadcast);
   stats.popped = is_broadcast ? 0 : taken - std::min(stats.dropped + stats.overflowed, taken);
   stats.pushed_bytes = header.pushed_bytes;
   stats.popped_bytes =
@@ -93,8 +92,7 @@ inspect::RingState ring_state_of(const ControlCopy& copy, int probe_file,
   if (header.damaged.load(std::memory_order_relaxed) != 0) return RingState::damaged;
   if (header.retired.load(std::memory_order_relaxed) != 0) return RingState::retired;
   if (!anyone_lives(probe_file)) return RingState::orphan;
-  const bool is_broadcast =
-      (header.options.load(std::memory_order_relaxed) & kOptionBroadcast) != 0;
+  const bool is_broadcast = has_option(header, kOptionBroadcast);
   const bool nobody_reads =
       summary.producers > 0 && (is_broadcast ? summary.subscribers : summary.consumers) == 0;
   return nobody_reads ? RingState::waiting_for_consumer : RingState::live;
@@ -217,21 +215,6 @@ void count_block(const Descriptor& block, bool is_relief, bool is_viewed, inspec
   }
 }
 
-std::vector<bool> viewed_by_subscribers(const ControlCopy& copy) {
-  std::vector<bool> viewed(copy.blocks());
-  for (std::uint32_t number = 0; number < kSubscriberCount; ++number) {
-    const EntryWord entry = copy.header().entries[number].load(std::memory_order_relaxed);
-    const std::uint32_t slot = slot_of(owner_of_entry(entry));
-    if (slot == 0 || slot >= copy.slots_end()) continue;
-    const std::uint64_t cursor = copy.slot(slot).cursor;
-    for (std::uint32_t place = 0; place < copy.blocks(); ++place) {
-      const bool has_share = (copy.shares(place) >> number & 1U) != 0;
-      if (has_share && copy.block(place).sequence < cursor) viewed[place] = true;
-    }
-  }
-  return viewed;
-}
-
 inspect::Memory memory_of(const ControlCopy& copy) {
   const Header& header = copy.header();
   const Geometry& geometry = copy.geometry();
@@ -243,9 +226,9 @@ inspect::Memory memory_of(const ControlCopy& copy) {
   memory.quarantined = header.quarantined;
   find_holes(copy, memory);
   Counted counted;
-  const std::vector<bool> viewed = viewed_by_subscribers(copy);
   for (std::uint32_t place = 0; place < copy.blocks(); ++place) {
-    count_block(copy.block(place), place + 1 == copy.blocks(), viewed[place], memory, counted);
+    const bool is_relief = place + 1 == copy.blocks();
+    count_block(copy.block(place), is_relief, copy.viewers(place) != 0, memory, counted);
   }
   const bool too_many =
       counted.blocks >= geometry.max_messages || counted.unread >= geometry.max_messages;
@@ -272,8 +255,7 @@ inspect::QueuedMessage queued_message(const Descriptor& block, std::int64_t now_
 std::vector<std::uint32_t> queued_places(const ControlCopy& copy) {
   std::vector<std::uint32_t> places;
   const Header& header = copy.header();
-  const bool is_broadcast =
-      (header.options.load(std::memory_order_relaxed) & kOptionBroadcast) != 0;
+  const bool is_broadcast = has_option(header, kOptionBroadcast);
   const std::uint64_t front =
       is_broadcast ? +header.front : std::numeric_limits<std::uint64_t>::max();
   for (std::uint32_t place = 0; place < copy.blocks(); ++place) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shm/snapshot_participants.hpp"
 
+#include <bit>
 #include <cstring>
 #include <map>
 #include <string_view>
@@ -114,11 +115,14 @@ void add_subscriptions(const ControlCopy& copy, std::vector<Participant>& partic
     const std::uint64_t end = header.next_sequence;
     subscriber.unread = (entry & kEntryLeaving) == 0 && end > cursor ? end - cursor : 0;
     subscriber.drops_oldest = (entry & kEntryDrops) != 0;
-    for (std::uint32_t place = 0; place < copy.blocks(); ++place) {
-      if ((copy.shares(place) >> number & 1U) == 0 || copy.block(place).sequence >= cursor)
-        continue;
-      subscriber.views += 1;
-      subscriber.view_bytes += copy.block(place).payload_bytes;
+  }
+  for (std::uint32_t place = 0; place < copy.blocks(); ++place) {
+    for (std::uint64_t rest = copy.viewers(place); rest != 0; rest &= rest - 1) {
+      const EntryWord entry =
+          header.entries[std::countr_zero(rest)].load(std::memory_order_relaxed);
+      Participant& viewer = participants[slot_of(owner_of_entry(entry))];
+      viewer.views += 1;
+      viewer.view_bytes += copy.block(place).payload_bytes;
     }
   }
 }
